@@ -1,0 +1,1 @@
+"""Readers of data, one a file, and what turns it into batches."""

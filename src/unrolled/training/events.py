@@ -1,0 +1,73 @@
+"""What happens during training, as plain data for displays and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Before the first update: what will be trained on what. `notes` are lines a person should read."""
+
+    run: Path
+    model: str
+    data: str
+    plan: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Updated:
+    """After every update. `train` is this update's loss in the objective's unit, before the update."""
+
+    update: int
+    epoch: float
+    fraction: float
+    seconds: float
+    train: float
+    gradient_norm: float
+    learning_rate: float
+    symbols_per_second: float
+
+    @property
+    def seconds_left(self) -> float:
+        """An estimate from the part that is over."""
+        return self.seconds * (1 - self.fraction) / self.fraction if self.fraction else float("nan")
+
+
+@dataclass(frozen=True)
+class Validated:
+    """After a validation. `train` is the mean over the updates since the one before, None before the first."""
+
+    update: int
+    seconds: float
+    train: float | None
+    validation: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A text drawn from the current weights."""
+
+    update: int
+    text: str
+
+
+Event = Prepared | Updated | Validated | Sampled
+Report = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. `reason` is `finished`, `early stopping` or `interrupted`."""
+
+    reason: str
+    updates: int
+    seconds: float
+    best: float
+    best_update: int
+    symbols_per_second: float
+    unit: str

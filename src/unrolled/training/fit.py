@@ -1,0 +1,170 @@
+"""The training loop: truncated BPTT with carried state, Adam, clipping, validation, early stopping."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch.nn.utils import clip_grad_norm_
+
+from unrolled.errors import SettingError
+from unrolled.training.events import Outcome, Report, Sampled, Updated, Validated
+from unrolled.training.interrupt import Interrupt
+from unrolled.training.objectives import Batch, Objective
+from unrolled.training.run_folder import RunFolder
+from unrolled.training.schedule import Budget, learning_rate
+from unrolled.training.settings import FitSettings
+
+
+def fit(
+    objective: Objective, settings: FitSettings, run: RunFolder, report: Report = lambda event: None
+) -> Outcome:
+    """Train until a limit is reached, the validation stops getting better, or Ctrl-C.
+
+    The best model by validation is kept in the run's `model`, the newest weights in `checkpoints/last`. Both are
+    written before the first update, so a folder that cannot be written is found at once. Every update and
+    validation becomes a line of `metrics.jsonl`, every sample a line of `samples.jsonl`, and an event for `report`.
+
+    Raises:
+        SettingError: the loss or a gradient is not finite; the best model stays.
+        FolderError: the run folder cannot be written (any more); what was kept before stays.
+
+    Papers: Williams and Peng 1990 (truncated BPTT), Kingma and Ba 2015 (Adam), Pascanu et al. 2013 (clipping).
+    """
+    with Interrupt() as interrupt:
+        return _Fit(objective, settings, run, report, interrupt).run_to_end()
+
+
+class _Fit:
+    def __init__(
+        self, objective: Objective, settings: FitSettings, run: RunFolder, report: Report, interrupt: Interrupt
+    ) -> None:
+        self.objective, self.settings, self.run, self.report = objective, settings, run, report
+        self.interrupt = interrupt
+        self.budget = Budget.of(settings, objective.batches_per_epoch)
+        self.parameters = list(objective.model.parameters())
+        self.adam = torch.optim.Adam(self.parameters, lr=settings.learning_rate)
+        self.started = time.perf_counter()
+        self.update = 0
+        self.symbols = 0
+        self.training_seconds = 0.0
+        self.losses: list[float] = []
+        self.best, self.best_update, self.without_gain = math.inf, 0, 0
+
+    def run_to_end(self) -> Outcome:
+        self._validate()
+        reason = self._train()
+        if self.losses:
+            self._validate()
+        return Outcome(
+            reason,
+            self.update,
+            self.seconds,
+            self.best,
+            self.best_update,
+            self._symbols_per_second(),
+            self.objective.unit,
+        )
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+    @property
+    def fraction(self) -> float:
+        return self.budget.fraction(self.update, self.seconds)
+
+    def _train(self) -> str:
+        for batch, state in self._windows():
+            self._update(batch, state)
+            if self.interrupt.requested:
+                return "interrupted"
+            if self.fraction >= 1:
+                return "finished"
+            if self.update % self.settings.validate_every == 0:
+                self._validate()
+                if self.without_gain >= self.settings.patience:
+                    return "early stopping"
+        raise AssertionError("the windows never end")
+
+    def _windows(self) -> Iterator[tuple[Batch, Any]]:
+        """Epoch after epoch; every window with the state the one before it left, cut from its gradient."""
+        while True:
+            self.state = None
+            for batch in self.objective.batches():
+                yield batch, self.state
+
+    def _update(self, batch: Batch, state: Any) -> None:
+        begun = time.perf_counter()
+        rate = learning_rate(self.settings, self.update, self.fraction)
+        for group in self.adam.param_groups:
+            group["lr"] = rate
+        loss, symbols, state = self.objective.loss(batch, state)
+        self.adam.zero_grad()
+        loss.backward()
+        norm = float(clip_grad_norm_(self.parameters, self.settings.clip))
+        value = float(loss.detach())
+        self._check_finite(value, norm)
+        self.adam.step()
+        self.state = None if state is None else state.detach()
+        self.update += 1
+        self.symbols += symbols
+        self.training_seconds += time.perf_counter() - begun
+        self._report_update(value * self.objective.scale, norm, rate)
+
+    def _check_finite(self, loss: float, norm: float) -> None:
+        if math.isfinite(loss) and math.isfinite(norm):
+            return
+        what = f"loss became {loss}" if not math.isfinite(loss) else f"gradient norm became {norm}"
+        raise SettingError(
+            f"the {what} at update {self.update + 1}; use a smaller --learning-rate (now "
+            f"{self.settings.learning_rate:g}) or --clip (now {self.settings.clip:g}); the best model, of update "
+            f"{self.best_update}, is kept in {self.run.path}"
+        )
+
+    def _symbols_per_second(self) -> float:
+        return self.symbols / self.training_seconds if self.training_seconds else 0.0
+
+    def _report_update(self, train: float, norm: float, rate: float) -> None:
+        self.losses.append(train)
+        event = Updated(
+            self.update,
+            self.update / self.objective.batches_per_epoch,
+            self.fraction,
+            self.seconds,
+            train,
+            norm,
+            rate,
+            self._symbols_per_second(),
+        )
+        self.run.add_metrics({"event": "update", **asdict(event)})
+        self.report(event)
+
+    def _validate(self) -> None:
+        self.objective.model.eval()
+        loss = self.objective.validate()
+        self._keep(loss * self.objective.scale)
+        sampled = Sampled(self.update, self.objective.sample())
+        if sampled.text:
+            self.run.add_sample(asdict(sampled))
+            self.report(sampled)
+        self.objective.model.train()
+
+    def _keep(self, validation: float) -> None:
+        # An untrained model counts as the best so far, whatever its loss: a run always leaves a model.
+        best = validation < self.best or self.update == 0
+        if best:
+            self.best, self.best_update, self.without_gain = validation, self.update, 0
+            self.run.keep_best(self.objective.model)
+        else:
+            self.without_gain += 1
+        self.run.keep_last(self.objective.model)
+        train = sum(self.losses) / len(self.losses) if self.losses else None
+        self.losses = []
+        event = Validated(self.update, self.seconds, train, validation, best)
+        self.run.add_metrics({"event": "validation", **asdict(event)})
+        self.report(event)

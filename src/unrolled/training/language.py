@@ -1,0 +1,167 @@
+"""From text to a trained language model in a run folder: what `unrolled train lm` calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from unrolled.cells import find
+from unrolled.data.streams import Stream, encode_documents, split_documents
+from unrolled.data.text import Document, Texts, read_texts
+from unrolled.data.vocabulary import Ids, Vocabulary
+from unrolled.errors import DataError
+from unrolled.models.language import LanguageModel
+from unrolled.training.events import Outcome, Prepared, Report
+from unrolled.training.fit import fit
+from unrolled.training.objectives import NextSymbol
+from unrolled.training.run_folder import RunFolder
+from unrolled.training.schedule import Budget
+from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
+
+_ROW, _ROWS = 1024, 64
+"""Validation runs in rows of at least `_ROW` characters, at most `_ROWS` of them: one row would be slow."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has ended: its folder and how it went."""
+
+    path: Path
+    outcome: Outcome
+
+
+def train_language_model(
+    paths: Sequence[str | Path] = (),
+    data: DataSettings | None = None,
+    model: ModelSettings | None = None,
+    training: FitSettings | None = None,
+    run: str | Path | None = None,
+    report: Report = lambda event: None,
+) -> Run:
+    """Read text, train a character language model on it, and leave a run folder.
+
+    `paths` are files, folders or `-`; none means the Python language reference inside every CPython. `run` is
+    the folder to make, `runs/lm-<date>-<n>` if not given. Nothing is written before the input has been checked.
+
+    Raises:
+        DataError: text that cannot be read, or is too short for one window.
+        SettingError: an unknown cell, a value out of range, a loss that is not finite.
+        FolderError: the run folder is not empty or cannot be written.
+
+    Example:
+        >>> train_language_model(["book.txt"], training=FitSettings(minutes=5))  # doctest: +SKIP
+        Run(path=PosixPath('runs/lm-2025-01-31-1'), outcome=Outcome(reason='finished', ...
+    """
+    data, model, training = data or DataSettings(), model or ModelSettings(), training or FitSettings()
+    cell = find(model.cell)
+    texts = read_texts(paths)
+    split = Split.of(texts.documents, data)
+    _check_length(len(split.training), training)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        network = LanguageModel(split.vocabulary, cell, model.hidden, model.layers, model.embedding)
+    objective = NextSymbol(
+        network, Stream(split.training, training.batch), split.validation_stream, training.steps, training.seed
+    )
+    folder = RunFolder("lm", run)
+    folder.write_config(_config(paths, data, model, training))
+    report(_prepared(folder.path, network, texts, split, objective, training))
+    return Run(folder.path, fit(objective, training, folder, report))
+
+
+@dataclass(frozen=True)
+class Split:
+    """The text as symbols: what is trained on, and what is kept out and never shapes the vocabulary."""
+
+    vocabulary: Vocabulary
+    training: Ids
+    validation: Ids
+    unseen: str
+
+    @classmethod
+    def of(cls, documents: Sequence[Document], settings: DataSettings) -> Split:
+        training, validation = split_documents(documents, settings.validation)
+        if not training or not validation:
+            part = "validation" if training else "training"
+            raise DataError(f"the text is too short: no character is left for {part}; use more text")
+        vocabulary = Vocabulary.from_text((document.text for document in training), settings.minimum_count)
+        return cls(
+            vocabulary,
+            encode_documents(training, vocabulary),
+            encode_documents(validation, vocabulary),
+            vocabulary.unseen("".join(document.text for document in validation)),
+        )
+
+    @property
+    def validation_stream(self) -> Stream:
+        return Stream(self.validation, min(_ROWS, max(1, len(self.validation) // _ROW)))
+
+
+def _check_length(characters: int, settings: FitSettings) -> None:
+    needed = settings.steps * settings.batch
+    if characters >= needed:
+        return
+    steps = max(1, min(settings.steps, characters // 8))
+    batch = max(1, min(settings.batch, characters // (4 * steps)))
+    raise DataError(
+        f"the text has {characters} characters to train on, less than one window of --steps {settings.steps} x "
+        f"--batch {settings.batch} = {needed}; use more text, or --steps {steps} --batch {batch}"
+    )
+
+
+def _config(
+    paths: Sequence[str | Path], data: DataSettings, model: ModelSettings, training: FitSettings
+) -> dict[str, object]:
+    return {
+        "task": "lm",
+        "paths": [os.fspath(path) for path in paths],
+        "data": data.model_dump(exclude_none=True),
+        "model": model.model_dump(exclude_none=True),
+        "training": training.model_dump(exclude_none=True),
+    }
+
+
+def _prepared(
+    run: Path, model: LanguageModel, texts: Texts, split: Split, objective: NextSymbol, training: FitSettings
+) -> Prepared:
+    recurrent = model.recurrent
+    shape = f"{model.cell.name}, {recurrent.num_layers} x {recurrent.hidden_size} units"
+    return Prepared(
+        run,
+        f"{shape}, {model.number_of_parameters:,} parameters, V = {len(model.vocabulary)} symbols",
+        f"{_count(len(texts.documents), 'document')}, {len(split.training):,} characters to train on, "
+        f"{len(split.validation):,} to validate on",
+        _plan(Budget.of(training, objective.batches_per_epoch), objective, training),
+        tuple(_notes(texts, split)),
+    )
+
+
+def _plan(budget: Budget, objective: NextSymbol, training: FitSettings) -> str:
+    limits = []
+    if budget.updates is not None:
+        epochs = budget.updates / objective.batches_per_epoch
+        limits.append(f"{budget.updates:,} updates ({epochs:.3g} epochs)")
+    if budget.minutes is not None:
+        limits.append(f"{budget.minutes:g} minutes")
+    return f"{' or '.join(limits)}, {training.batch} x {training.steps} characters each; Ctrl-C stops and keeps the model"
+
+
+def _notes(texts: Texts, split: Split) -> list[str]:
+    notes = []
+    if texts.converted:
+        notes.append(f"line ends CRLF read as LF in {_count(texts.converted, 'file')}")
+    notes += [f"skipped {reason}" for reason in texts.skipped]
+    if split.unseen:
+        shown = " ".join(repr(symbol) for symbol in split.unseen[:8]) + (" ..." if len(split.unseen) > 8 else "")
+        notes.append(
+            f"{_count(len(split.unseen), 'character')} of the validation text never occur in training and count as <unk>: {shown}"
+        )
+    return notes
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

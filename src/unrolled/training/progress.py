@@ -1,0 +1,128 @@
+"""Training as a person sees it: a live panel on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+import math
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from unrolled.training.events import Event, Outcome, Prepared, Sampled, Updated, Validated
+
+_REFRESH = 0.2
+"""Seconds between two drawings: more would take time from the training."""
+
+
+class Progress:
+    """Shows the events of a run; use it as a context manager and hand `progress.report` to the training.
+
+    Every validation leaves a line for good; on a terminal a panel below shows what happens between them.
+    """
+
+    def __init__(self, console: Console, unit: str = "bits per character") -> None:
+        self.console = console
+        self.unit = unit
+        self.updated: Updated | None = None
+        self.validated: Validated | None = None
+        self.sample = ""
+        self.best = math.inf
+        self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._drawn = 0.0
+
+    def __enter__(self) -> Self:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.live.stop()
+
+    def report(self, event: Event) -> None:
+        """Take one event in and show what is new."""
+        if isinstance(event, Prepared):
+            self._print_prepared(event)
+        elif isinstance(event, Updated):
+            self.updated = event
+        elif isinstance(event, Validated):
+            self._print_validated(event)
+        elif isinstance(event, Sampled):
+            self.sample = event.text
+            self._print_sample(event.text)
+        self._draw()
+
+    def finished(self, outcome: Outcome) -> None:
+        """The closing line."""
+        why = {"finished": "Finished", "early stopping": "No better for long: stopped early"}
+        self._line(
+            f"{why.get(outcome.reason, 'Stopped')} after {outcome.updates:,} updates in {_clock(outcome.seconds)}, "
+            f"{outcome.symbols_per_second / 1000:,.0f} k characters/s. Best on validation: {outcome.best:.3f} "
+            f"{self.unit} (update {outcome.best_update:,})."
+        )
+
+    def _print_prepared(self, event: Prepared) -> None:
+        for name, value in (("model", event.model), ("text", event.data), ("plan", event.plan), ("run", event.run)):
+            self._line(f"{name:<6}{value}")
+        for note in event.notes:
+            self._line(f"note  {note}")
+
+    def _print_validated(self, event: Validated) -> None:
+        self.validated = event
+        self.best = min(self.best, event.validation)
+        train = "      " if event.train is None else f"{event.train:6.3f}"
+        speed = f"{self.updated.symbols_per_second / 1000:4,.0f} k characters/s" if self.updated else ""
+        self._line(
+            f"update {event.update:>6,}  {_clock(event.seconds)}  {self.unit}: train {train}  "
+            f"validation {event.validation:6.3f}{' *' if event.best else '  '}  {speed}".rstrip()
+        )
+
+    def _print_sample(self, text: str) -> None:
+        room = max(20, min(self.console.width, 100) - 4)
+        self._line(f"  | {one_line(text, room)}", style="dim")
+
+    def _line(self, text: str, style: str = "") -> None:
+        # Text, not a plain string: samples may look like markup. Wrapping is for people, not for files.
+        self.console.print(Text(text, style=style), soft_wrap=not self.console.is_terminal)
+
+    def _draw(self) -> None:
+        if self.live and time.monotonic() - self._drawn > _REFRESH:
+            self.live.update(self._panel(), refresh=True)
+            self._drawn = time.monotonic()
+
+    def _panel(self) -> RenderableType:
+        if self.updated is None:
+            return Text("")
+        now = self.updated
+        left = _clock(now.seconds_left) if math.isfinite(now.seconds_left) else "-"
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row("step", f"{now.update:,}", f"epoch {now.epoch:.2f}", f"time left {left}")
+        validation = f"{self.validated.validation:.3f}" if self.validated else "-"
+        grid.add_row(self.unit, f"train {now.train:.3f}", f"validation {validation}", f"best {self.best:.3f}")
+        grid.add_row(
+            "speed",
+            f"{now.symbols_per_second / 1000:,.0f} k characters/s",
+            f"gradient norm {now.gradient_norm:.3f}",
+            f"learning rate {now.learning_rate:.2g}",
+        )
+        return Group(ProgressBar(total=1.0, completed=now.fraction, width=min(60, self.console.width)), grid)
+
+
+def one_line(text: str, width: int) -> str:
+    """Text on one line of at most `width` characters: white space in one, nothing that moves the cursor."""
+    joined = " ".join(text.split())
+    shown = "".join(symbol if symbol.isprintable() else "\N{REPLACEMENT CHARACTER}" for symbol in joined)
+    return shown if len(shown) <= width else shown[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
