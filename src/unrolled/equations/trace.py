@@ -1,0 +1,337 @@
+"""Running a cell on values that write down what is done to them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, NoReturn, TypeAlias
+
+from unrolled.equations.check import check
+from unrolled.equations.graph import Graph, Node, Shape, Signature, canonical, reachable
+from unrolled.equations.operations import OPERATIONS, WORDS, Traced, is_finite_number, is_number
+from unrolled.equations.shapes import Inference
+from unrolled.errors import EquationError
+
+HERE = str(Path(__file__).parent)
+# Where something was written: the file, line and column of a text, or the code object and instruction of a
+# Python function, decoded only when an error needs them.
+Position: TypeAlias = tuple[str, int, int] | tuple[CodeType, int]
+Body: TypeAlias = Callable[["Builder", Mapping[str, "Symbol"]], tuple[Any, Mapping[str, Any]]]
+
+
+class Builder:
+    """Collects the nodes of one cell; equal nodes are one node."""
+
+    def __init__(self, signature: Signature) -> None:
+        self.signature = signature
+        self.nodes: list[Node] = []
+        self.places: list[Position | None] = []
+        self.at: Position | None = None  # set by the reader of text cells; Python cells ask the frame
+        self.code: CodeType | None = None
+        self.frame: FrameType | None = None
+        self._known: dict[Node, int] = {}
+        self.leaves = {str(node.value): Symbol(self, self.add(node)) for node in signature.leaves()}
+
+    def add(self, node: Node) -> int:
+        """The position of `node`, new or known."""
+        position = self._known.get(node)
+        if position is None:
+            position = self._known[node] = len(self.nodes)
+            self.nodes.append(node)
+            self.places.append(self.here())
+        return position
+
+    def symbol(self, operation: str, operands: tuple[Any, ...], value: Any = None) -> Symbol:
+        """A new value: `operation` on symbols and plain numbers."""
+        positions = tuple(self.operand(operand) for operand in operands)
+        return Symbol(self, self.add(Node(operation, positions, value)))
+
+    def operand(self, operand: Any) -> int:
+        """The position of an operand, which may be a plain number or a tuple of numbers."""
+        if isinstance(operand, Symbol):
+            if operand.builder is not self:
+                self.refuse("a value of another cell is used here", "Use only this cell's own names.")
+            return operand.position
+        if is_finite_number(operand):
+            return self.add(Node("number", (), float(operand)))
+        if isinstance(operand, tuple) and operand and all(is_finite_number(entry) for entry in operand):
+            return self.add(Node("number", (), tuple(float(entry) for entry in operand)))
+        self.refuse(
+            f"equations are made of the cell's own names and finite numbers, got {operand!r}",
+            "Make it a parameter (after *), or a named constant with a number as default.",
+        )
+
+    def here(self) -> Position | None:
+        """Where in the user's file the operation being recorded stands."""
+        if self.at is not None:
+            return self.at
+        frame = _user_frame()
+        self._remember(frame)
+        return (frame.f_code, frame.f_lasti) if frame is not None else None
+
+    def _remember(self, frame: FrameType | None) -> None:
+        """Keep the cell's own frame: after the return it holds the local names."""
+        while self.frame is None and frame is not None:
+            if frame.f_code is self.code:
+                self.frame = frame
+            frame = frame.f_back
+
+    def refuse(self, what: str, cure: str) -> NoReturn:
+        """Raise an error at the place being recorded."""
+        raise EquationError(f"{place_text(self.here(), self.signature.name)}: {what}. {cure}")
+
+
+def place_text(place: Position | None, name: str) -> str:
+    """`file:line:column`, or the cell's name where no place is known."""
+    if place is None:
+        return f"cell {name}"
+    if len(place) == 2:
+        code, instruction = place
+        line, _, column, _ = list(code.co_positions())[instruction // 2]
+        place = (code.co_filename, line or code.co_firstlineno, (column or 0) + 1)
+    return ":".join(str(part) for part in place)
+
+
+def _user_frame() -> FrameType | None:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(HERE):
+        frame = frame.f_back
+    return frame
+
+
+class Symbol(Traced):
+    """One traced value. Arithmetic on it is written into the graph; anything else is refused with a cure."""
+
+    __slots__ = ("builder", "position")
+    __hash__ = object.__hash__
+
+    def __init__(self, builder: Builder, position: int) -> None:
+        self.builder = builder
+        self.position = position
+
+    def record(self, operation: str, operands: tuple[Any, ...]) -> Symbol:
+        """Write a word into the graph; `delayed(h, 1)` is `h` itself."""
+        if operation == "part":
+            vector, index, count = operands
+            return self.builder.symbol("part", (vector,), (index, count))
+        arity = OPERATIONS[operation].arity
+        assert arity is None or len(operands) == arity, operation
+        if operation == "delayed" and is_number(operands[1]) and operands[1] == 1 and self.node.operation == "state":
+            return self
+        return self.builder.symbol(operation, operands)
+
+    @property
+    def node(self) -> Node:
+        """The node this symbol stands for."""
+        return self.builder.nodes[self.position]
+
+    def __add__(self, other: Any) -> Symbol:
+        return self.record("add", (self, other))
+
+    def __radd__(self, other: Any) -> Symbol:
+        return self.record("add", (other, self))
+
+    def __sub__(self, other: Any) -> Symbol:
+        return self.record("subtract", (self, other))
+
+    def __rsub__(self, other: Any) -> Symbol:
+        return self.record("subtract", (other, self))
+
+    def __mul__(self, other: Any) -> Symbol:
+        return self.record("multiply", (self, other))
+
+    def __rmul__(self, other: Any) -> Symbol:
+        return self.record("multiply", (other, self))
+
+    def __truediv__(self, other: Any) -> Symbol:
+        return self.record("divide", (self, other))
+
+    def __rtruediv__(self, other: Any) -> Symbol:
+        return self.record("divide", (other, self))
+
+    def __matmul__(self, other: Any) -> Symbol:
+        if not isinstance(other, Symbol):
+            self._refuse(f"@ multiplies a matrix with a vector, got {other!r}", "Use * with numbers.")
+        if self.node.operation == "matmul":  # (A @ B) @ h is read as A @ (B @ h)
+            outer, inner = self.node.operands
+            return Symbol(self.builder, outer) @ (Symbol(self.builder, inner) @ other)
+        return self.record("matmul", (self, other))
+
+    def __rmatmul__(self, other: Any) -> Symbol:
+        self._refuse(f"@ multiplies a matrix with a vector, got {other!r} on the left", "Use * with numbers.")
+
+    def __neg__(self) -> Symbol:
+        return self.record("negative", (self,))
+
+    def __pos__(self) -> Symbol:
+        return self
+
+    def __abs__(self) -> Symbol:
+        return self.record("abs", (self,))
+
+    def __gt__(self, other: Any) -> Symbol:
+        return self.record("greater", (self, other))
+
+    def __lt__(self, other: Any) -> Symbol:
+        return self.record("greater", (other, self))
+
+    def __ge__(self, other: Any) -> Symbol:
+        return self.record("greater_equal", (self, other))
+
+    def __le__(self, other: Any) -> Symbol:
+        return self.record("greater_equal", (other, self))
+
+    @property
+    def T(self) -> Symbol:
+        """The transposed matrix."""
+        return self.record("transpose", (self,))
+
+    # --- what equations cannot do, each with its cure ---------------------------------------------
+
+    def _refuse(self, what: str, cure: str) -> NoReturn:
+        self.builder.refuse(what, cure)
+
+    def __eq__(self, other: object) -> bool:
+        self._refuse("== has no gradient and no meaning in an equation", "Use where(a > b, u, v).")
+
+    def __ne__(self, other: object) -> bool:
+        self._refuse("!= has no gradient and no meaning in an equation", "Use where(a > b, u, v).")
+
+    def __bool__(self) -> bool:
+        self._refuse(
+            "`if`, `and`, `or` and the builtins max() and min() need one truth value, an equation has a vector",
+            "Use where(a > b, u, v), maximum(a, b) or minimum(a, b).",
+        )
+
+    def __iter__(self) -> NoReturn:
+        self._refuse("a vector cannot be iterated over", "Use split(v, n) for equal parts.")
+
+    def __len__(self) -> int:
+        self._refuse("a vector has no length before the sizes are chosen", "Name sizes with @cell(sizes=...).")
+
+    def __getitem__(self, key: object) -> NoReturn:
+        self._refuse("a vector cannot be indexed", "Use split(v, n) for equal parts.")
+
+    def __float__(self) -> float:
+        self._refuse("a vector is not one number", "Use the words of unrolled.equations, not math or float().")
+
+    __int__ = __index__ = __float__  # type: ignore[assignment]
+
+    def __pow__(self, other: object) -> NoReturn:
+        self._refuse("** is not a word of the equations", "Write v * v, or exp(n * log(v)).")
+
+    __rpow__ = __pow__
+
+    def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Symbol:
+        signs = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide"}
+        if method == "__call__" and function.__name__ in signs and all(_plain(value) for value in inputs):
+            return self.record(signs[function.__name__], inputs)
+        self._refuse(
+            f"the NumPy function {function.__name__} cannot be traced", "Use the words of unrolled.equations."
+        )
+
+    def __array_function__(self, function: Any, *_: Any) -> NoReturn:
+        self._refuse(
+            f"the NumPy function {function.__name__} cannot be traced", "Use the words of unrolled.equations."
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self._refuse(f".{name} is not a word of the equations", "Use the words of unrolled.equations.")
+
+
+def _plain(value: object) -> bool:
+    return isinstance(value, Symbol) or is_number(value)
+
+
+def trace(signature: Signature, body: Body) -> Graph:
+    """The graph of a cell: run `body` on symbols, infer the shapes, put the nodes in canonical order."""
+    builder = Builder(signature)
+    returned, local_names = body(builder, builder.leaves)
+    output, states = _results(builder, returned)
+    labels = _labels(builder, local_names)
+    _known_sizes(builder, labels)
+    return _finish(builder, output, states, labels)
+
+
+def _known_sizes(builder: Builder, labels: Mapping[str, int]) -> None:
+    signature = builder.signature
+    for name, size in signature.sizes:
+        if name not in (*signature.states, *signature.statics, *labels):
+            raise EquationError(
+                f"cell {signature.name}: sizes= gives {name} the size {size}, but no state, static input or local "
+                f"value has that name. Correct the name in sizes=."
+            )
+
+
+def _results(builder: Builder, returned: Any) -> tuple[int, tuple[int, ...]]:
+    """The positions of the output and of the new states."""
+    signature = builder.signature
+    values = returned if isinstance(returned, tuple) else (returned,)
+    count = len(signature.states)
+    states = ", ".join(signature.states)
+    if len(values) not in (count, count + 1):
+        raise EquationError(
+            f"cell {signature.name}: must return its states ({states}) in order, with at most one output before "
+            f"them, got {len(values)} values. Return {states}."
+        )
+    for value in values:
+        if not isinstance(value, Symbol):
+            raise EquationError(
+                f"cell {signature.name}: must return vectors computed from its names, got {value!r}. Return {states}."
+            )
+    positions = [value.position for value in values]
+    return positions[0], tuple(positions[-count:])
+
+
+def _labels(builder: Builder, local_names: Mapping[str, Any]) -> dict[str, int]:
+    """Local names and the values they were last bound to; names that start with _ are private."""
+    labels = {}
+    for name, value in local_names.items():
+        if isinstance(value, Symbol) and value.builder is builder and not name.startswith("_"):
+            if builder.leaves.get(name) is None or builder.leaves[name].position != value.position:
+                labels[name] = value.position
+    for name in labels.keys() & WORDS.keys():
+        builder.refuse(f"{name} is a word of the equations and cannot name a value", "Choose another name.")
+    return labels
+
+
+def _finish(builder: Builder, output: int, states: tuple[int, ...], labels: dict[str, int]) -> Graph:
+    signature, name = builder.signature, builder.signature.name
+    used = reachable(builder.nodes, [output, *states, *labels.values()])
+    _all_used(builder, used)
+    kept = sorted(used | set(range(len(signature.names))))
+    renumbered = {old: new for new, old in enumerate(kept)}
+
+    def compact(i: int) -> int:
+        return renumbered[i]
+
+    nodes = [
+        Node(node.operation, tuple(compact(o) for o in node.operands), node.value)
+        for node in (builder.nodes[i] for i in kept)
+    ]
+    results = tuple(compact(i) for i in states)
+    local = {label: compact(i) for label, i in labels.items()}
+    inference = Inference(signature, nodes, lambda i: place_text(builder.places[kept[i]], name))
+    shapes: list[Shape] = inference.run(dict(zip(signature.states, results, strict=True)), local)
+    _output_is_vector(signature, shapes[compact(output)])
+    graph = canonical(signature, nodes, shapes, compact(output), results, local)
+    check(graph)
+    return graph
+
+
+def _all_used(builder: Builder, used: set[int]) -> None:
+    signature = builder.signature
+    for name in (*signature.parameters, *signature.statics, *(name for name, _ in signature.constants)):
+        if builder.leaves[name].position not in used:
+            raise EquationError(
+                f"cell {signature.name}: {name} is never used, so it has no shape. Use it in an equation or remove it."
+            )
+
+
+def _output_is_vector(signature: Signature, shape: Shape) -> None:
+    if len(shape) != 1:
+        raise EquationError(f"cell {signature.name}: the output must be a vector, got a number. Return a vector.")
