@@ -1,0 +1,79 @@
+"""Where earlier values of a state are found in a packed batch, across resets and before the first step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unrolled.engines.engine import Steps
+
+
+@dataclass(frozen=True)
+class Moments:
+    """For every real step (N,): its row, how many steps the row has run, and how many since it began or was reset."""
+
+    row: Tensor
+    age: Tensor
+    since: Tensor
+    was_reset: Tensor
+
+
+class Timeline:
+    """The moments of a packed batch, and the state of the rows after their last step."""
+
+    def __init__(self, steps: Steps, resets: Tensor | None, device: torch.device) -> None:
+        self.steps = steps
+        self.lengths = steps.lengths(device)
+        self.offsets = torch.tensor([*steps.offsets, 0], dtype=torch.int64, device=device)
+        time, row = self._coordinates(device)
+        age = self.lengths[row] - 1 - time if steps.reverse else time
+        never = torch.zeros(steps.total, dtype=torch.bool, device=device)
+        self.moments = Moments(row, age, age, never)
+        rows = torch.arange(steps.rows, device=device)
+        self.end = Moments(rows, self.lengths, self.lengths, never.new_zeros(steps.rows))
+        if resets is not None:
+            self._apply(resets)
+
+    def _coordinates(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        counts = torch.tensor(self.steps.counts, dtype=torch.int64, device=device)
+        time = torch.repeat_interleave(torch.arange(len(counts), device=device), counts)
+        return time, torch.arange(self.steps.total, device=device) - self.offsets[time]
+
+    def _apply(self, resets: Tensor) -> None:
+        """Count from the last reset instead of from the beginning."""
+        since = torch.zeros_like(self.end.since)
+        was_reset = torch.zeros_like(self.end.was_reset)
+        all_since, all_reset = torch.empty_like(self.moments.since), torch.empty_like(self.moments.was_reset)
+        for t in self.steps.order:
+            start, count = self.steps.offsets[t], self.steps.counts[t]
+            now = resets[start : start + count]
+            since[:count].masked_fill_(now, 0)
+            was_reset[:count] |= now
+            all_since[start : start + count] = since[:count]
+            all_reset[start : start + count] = was_reset[:count]
+            since[:count] += 1
+        self.moments = Moments(self.moments.row, self.moments.age, all_since, all_reset)
+        self.end = Moments(self.end.row, self.end.age, since, was_reset)
+
+    def clock(self, clock: Tensor, at: Moments) -> Tensor:
+        """The clock of each moment, for rows that began at `clock` (B,)."""
+        return torch.where(at.was_reset, at.since, clock[at.row] + at.since)
+
+    def earlier(self, values: Tensor, states: Tensor, start: Tensor, delay: int, at: Moments) -> Tensor:
+        """The value `delay` steps before each moment of a state whose sequence is `values` (N, n).
+
+        `states` (K, B, n) are the values before the first step, newest first, `start` (B, n) those of a reset.
+        """
+        table = torch.cat([values, states.flatten(0, 1), start])
+        return table[self._source(delay, len(states), at)]
+
+    def _source(self, delay: int, kept: int, at: Moments) -> Tensor:
+        total, rows = self.steps.total, self.steps.rows
+        age = (at.age - delay).clamp(min=0)
+        time = (self.lengths[at.row] - 1 - age).clamp(min=0) if self.steps.reverse else age
+        inside = self.offsets[time.clamp(max=len(self.offsets) - 1)] + at.row
+        carried = total + (delay - 1 - at.since).clamp(min=0) * rows + at.row
+        fresh = total + kept * rows + at.row
+        return torch.where(at.since >= delay, inside, torch.where(at.was_reset, fresh, carried))
