@@ -102,10 +102,9 @@ def _decode_utf16(data: bytes, name: str) -> str:
         return data.decode("utf-16")
     except UnicodeDecodeError as error:
         encoding = "utf-16-le" if data.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
-        # The decoder counts from behind the mark of two bytes.
-        before = data[2 : error.start + 2].decode(encoding, "ignore")
+        before = data[2 : error.start].decode(encoding, "ignore")
         raise DataError(
-            f"{name}: byte {error.start + 2} (line {before.count(chr(10)) + 1}) is not UTF-16, though the file begins "
+            f"{name}: byte {error.start} (line {before.count(chr(10)) + 1}) is not UTF-16, though the file begins "
             f"with its mark; convert the file first: iconv -c -f UTF-16 -t UTF-8 {name} > converted.txt"
         ) from error
 

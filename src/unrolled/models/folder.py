@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from unrolled import __version__
 from unrolled.data.vocabulary import Vocabulary
 from unrolled.equations import Cell
 from unrolled.errors import FolderError, UnrolledError
@@ -102,18 +102,11 @@ def _describe(model: LanguageModel) -> dict[str, Any]:
         "cell": {"name": model.cell.name, "equations": model.cell.text},
         "sizes": {"vocabulary": len(model.vocabulary), "parameters": model.number_of_parameters},
         "versions": {
-            "unrolled": _version(),
+            "unrolled": __version__,
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
     }
-
-
-def _version() -> str:
-    try:
-        return metadata.version("unrolled")
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def _mark(description: dict[str, Any], vocabulary: dict[str, Any]) -> str:

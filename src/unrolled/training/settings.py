@@ -30,7 +30,7 @@ class DataSettings(Settings):
         0.1, gt=0, lt=1, description="Share of the characters, from the end, kept out of training to validate on."
     )
     minimum_count: int = Field(
-        1, ge=1, description="Characters that occur less often become <unk>; 2 or more also trains <unk>."
+        1, ge=1, description="Characters that occur less often become `<unk>`; 2 or more also trains `<unk>`."
     )
 
 
@@ -79,6 +79,9 @@ class FitSettings(Settings):
 def describe(error: ValidationError) -> str:
     """One line for the first thing pydantic refuses."""
     first = error.errors(include_url=False)[0]
+    inner = first.get("ctx", {}).get("error")
+    if isinstance(inner, SettingError):
+        return str(inner)
     name = "--" + ".".join(str(part) for part in first["loc"]).replace("_", "-")
-    reason = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
-    return f"{name}: the value {reason}, got {first['input']!r}"
+    reason = first["msg"].removeprefix("Input should ").partition(", unable")[0]
+    return f"{name} must {reason}, got {first['input']}"

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unrolled.data.streams import IGNORED, Stream, encode_documents, split_documents
+from unrolled.data.text import Document
+from unrolled.data.vocabulary import END, Vocabulary
+from unrolled.errors import DataError, SettingError
+
+
+def test_documents_are_joined_by_eos_and_the_last_one_ends_too():
+    vocabulary = Vocabulary.from_text(["ab"])
+    stream = encode_documents([Document("1", "ab"), Document("2", "b"), Document("3", "a", ends=False)], vocabulary)
+    assert stream.tolist() == [2, 3, END, 3, END, 2]
+    assert encode_documents([], vocabulary).tolist() == []
+
+
+def test_the_split_cuts_the_last_tenth_of_the_characters_and_only_the_cut_document_has_no_end():
+    documents = [Document("1", "a" * 50), Document("2", "b" * 45), Document("3", "c" * 5)]
+    training, validation = split_documents(documents, 0.1)
+    assert training == [Document("1", "a" * 50), Document("2", "b" * 40, ends=False)]
+    assert validation == [Document("2", "b" * 5), Document("3", "c" * 5)]
+
+
+def test_a_split_on_the_border_of_two_documents_leaves_both_whole():
+    documents = [Document("1", "a" * 90), Document("2", "b" * 10)]
+    assert split_documents(documents, 0.1) == (documents[:1], documents[1:])
+
+
+def test_a_split_of_a_part_that_does_not_end_stays_without_end():
+    _, validation = split_documents([Document("1", "abcd", ends=False)], 0.5)
+    assert validation == [Document("1", "cd", ends=False)]
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1])
+def test_a_share_outside_zero_and_one_is_refused(fraction):
+    with pytest.raises(SettingError, match="validation share"):
+        split_documents([Document("1", "a")], fraction)
+
+
+def test_windows_by_hand():
+    windows = list(Stream(np.array([2, 3, 4, 5, 6, 7, 8]), batch=3).windows(2))
+    # Rows: 2 3 4 | 5 6 | 7 8
+    assert windows[0][0].T.tolist() == [[END, 2], [END, 5], [END, 7]]
+    assert windows[0][1].T.tolist() == [[2, 3], [5, 6], [7, 8]]
+    assert windows[1][0][0, 0] == 3
+    assert windows[1][1].T.tolist() == [[4], [IGNORED], [IGNORED]]
+
+
+@given(st.integers(1, 200), st.integers(1, 9), st.integers(1, 30))
+def test_every_symbol_is_a_target_once_in_order_and_the_input_before_it(length, batch, steps):
+    if length < batch:
+        return
+    tokens = np.arange(2, length + 2)
+    stream = Stream(tokens, batch)
+    windows = list(stream.windows(steps))
+    inputs = torch.cat([x for x, _ in windows])
+    targets = torch.cat([y for _, y in windows])
+    real = targets != IGNORED
+    rows = [targets[real[:, b], b] for b in range(batch)]
+    assert torch.cat(rows).tolist() == tokens.tolist()
+    assert max(map(len, rows)) - min(map(len, rows)) <= 1
+    for b, row in enumerate(rows):
+        assert inputs[: len(row), b].tolist() == [END, *row[:-1].tolist()]
+    assert len(windows) == stream.number_of_windows(steps)
+    assert all(len(x) == steps for x, _ in windows[:-1])
+    assert inputs.min() >= 1
+
+
+def test_a_stream_shorter_than_its_rows_is_refused():
+    with pytest.raises(DataError, match="3 symbols cannot fill 4 rows; use a smaller batch"):
+        Stream(np.arange(3), batch=4)
+    with pytest.raises(SettingError, match="at least one row"):
+        Stream(np.arange(3), batch=0)
+    with pytest.raises(SettingError, match="at least one step"):
+        list(Stream(np.arange(3), batch=1).windows(0))
