@@ -1,0 +1,6 @@
+"""Layers: cells run over batches of sequences, as nn.Modules with PyTorch's layouts."""
+
+from unrolled.layers.recurrent import Recurrent
+from unrolled.layers.state import State
+
+__all__ = ["Recurrent", "State"]

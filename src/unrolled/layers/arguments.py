@@ -1,0 +1,261 @@
+"""The arguments of a call, checked and brought into the order engines run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from unrolled.errors import EquationError, ShapeError
+from unrolled.layers.packing import Packing
+from unrolled.layers.state import CellState, State
+
+if TYPE_CHECKING:
+    from unrolled.layers.recurrent import Recurrent
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What a caller gave, as it came."""
+
+    x: Tensor | None
+    lengths: Tensor | Sequence[int] | None
+    resets: Tensor | None
+    forced: Mapping[str, Tensor]
+    static: Mapping[str, Tensor]
+    steps: int | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A call ready to run: `x` (N, I) packed; `resets` (T, B), `forced` (T, B, n) and `static` (B, n) in time order.
+
+    `output` turns a packed result into the layout the caller used.
+    """
+
+    packing: Packing
+    x: Tensor | None
+    state: State | None
+    resets: Tensor | None
+    forced: Mapping[str, Tensor]
+    static: Mapping[str, Tensor]
+    output: Callable[[Tensor], Tensor]
+
+
+def arrange(layer: Recurrent, given: Arguments, state: Any) -> Batch:
+    """Check a call and put it in order."""
+    reader = _Reader(layer, given)
+    x = reader.input(state)
+    time, rows = reader.shape
+    packing = Packing.dense(time, rows)
+    if given.lengths is not None:
+        packing = Packing.ragged(time, rows, given.lengths, layer._like().device)
+    return Batch(
+        packing=packing,
+        x=None if x is None else packing.pack(x),
+        state=reader.state(state),
+        resets=reader.resets(),
+        forced=reader.forced(),
+        static=reader.static(),
+        output=lambda packed: reader.layout(packing.unpack(packed)),
+    )
+
+
+class _Reader:
+    """Reads one call of one layer; `shape` is (T, B) once the input has been read."""
+
+    def __init__(self, layer: Recurrent, given: Arguments) -> None:
+        self.layer = layer
+        self.given = given
+        self.single = False
+        self.shape = (0, 0)
+
+    # --- input -----------------------------------------------------------------------------------
+
+    def input(self, state: Any) -> Tensor | None:
+        """The input as (T, B, I) or (T, B) indices, or None without input."""
+        if self.given.x is None:
+            return self._without_input(state)
+        if self.given.steps is not None:
+            raise ShapeError("steps= is for networks without input, and x says T already. Leave one of them out.")
+        x = self.given.x
+        indices = not x.is_floating_point()
+        dimensions = 2 if indices else 3
+        if x.dim() not in (dimensions - 1, dimensions):
+            layout = "B, T" if self.layer.batch_first else "T, B"
+            inside = "" if indices else ", I"
+            raise ShapeError(
+                f"the input must be ({layout}{inside}), or without B for one sequence, got {tuple(x.shape)}. Reshape it."
+            )
+        self.single = x.dim() == dimensions - 1
+        x = self.time_first(x.unsqueeze(1) if self.single else x, already=self.single)
+        self.shape = (x.shape[0], x.shape[1])
+        return self._indices(x) if indices else self._vectors(x)
+
+    def time_first(self, value: Tensor, already: bool = False) -> Tensor:
+        """(B, T, ...) to (T, B, ...) where the layer is batch_first."""
+        return value.transpose(0, 1) if self.layer.batch_first and not already else value
+
+    def _without_input(self, state: Any) -> None:
+        if self.layer.input_size != 0 or self.given.steps is None:
+            raise ShapeError(
+                f"the layer reads inputs of size {self.layer.input_size} and got none. "
+                "Give x, or make the layer with input_size=0 and give steps=."
+            )
+        self.shape = (self.given.steps, self._rows_of(state))
+
+    def _rows_of(self, state: Any) -> int:
+        if isinstance(state, State):
+            return state.batch_size
+        if isinstance(state, Tensor):
+            return state.shape[1] if state.dim() == 3 else 1
+        entries = list(state.values() if isinstance(state, Mapping) else state or [])
+        if self.given.lengths is not None and not entries:
+            return len(self.given.lengths)
+        return entries[0].shape[1] if entries and entries[0].dim() == 3 else 1
+
+    def _indices(self, x: Tensor) -> Tensor:
+        if x.dtype == torch.bool or x.dtype.is_complex:
+            raise ShapeError(f"indices must be whole numbers, got {x.dtype}. Use x.long().")
+        self._only_multiplied()
+        size = self.layer.input_size
+        real = x if self.given.lengths is None else self._real(x)
+        if real.numel() and not torch.compiler.is_compiling():
+            low, high = int(real.min()), int(real.max())
+            if low < 0 or high >= size:
+                raise ShapeError(f"indices must lie from 0 to I-1 = {size - 1}, got {low} to {high}. Correct the input.")
+        return x.long()
+
+    def _real(self, x: Tensor) -> Tensor:
+        lengths = torch.as_tensor(self.given.lengths, device=x.device)
+        return x[torch.arange(len(x), device=x.device)[:, None] < lengths]
+
+    def _only_multiplied(self) -> None:
+        graph = self.layer.schedule.graph
+        source = graph.leaf[graph.signature.input]
+        for node in graph.nodes:
+            if source in node.operands and node.operation != "matmul":
+                raise EquationError(
+                    f"{self.layer.cell.name} uses {graph.signature.input} outside a product, so indices cannot stand "
+                    "for one-hot vectors. Use an embedding before the layer."
+                )
+
+    def _vectors(self, x: Tensor) -> Tensor:
+        if x.shape[-1] != self.layer.input_size:
+            raise ShapeError(
+                f"the input must have I={self.layer.input_size} entries a step, got {x.shape[-1]}. "
+                "Change input_size or the input."
+            )
+        return self._like(x, "the input")
+
+    def _like(self, value: Tensor, what: str) -> Tensor:
+        """The value in the parameters' dtype: cast under autocast, refused otherwise."""
+        wanted = self.layer._like().dtype
+        if value.dtype == wanted:
+            return value
+        if torch.is_autocast_enabled(value.device.type) or self._was_autocast:
+            return value.to(wanted)
+        raise ShapeError(
+            f"expected {what} to have the same dtype as the parameters, but got: {value.dtype} != {wanted}. "
+            f"Use .to({wanted})."
+        )
+
+    _was_autocast = False
+
+    # --- the rest --------------------------------------------------------------------------------
+
+    def state(self, state: Any) -> State | None:
+        """The state to begin with; plain tensors mean that value for all earlier steps, clock 0."""
+        if state is None:
+            return None
+        if isinstance(state, State):
+            return self._checked_state(state)
+        names = self.layer.cell.states
+        if isinstance(state, Tensor):
+            state = (state,)
+        if not isinstance(state, Mapping):
+            if len(state) != len(names):
+                raise ShapeError(f"the state must be ({', '.join(names)}), got {len(state)} tensors. Give one for each.")
+            state = dict(zip(names, state, strict=True))
+        return self._from_tensors(state)
+
+    def _from_tensors(self, values: Mapping[str, Tensor]) -> State:
+        blank = self.layer._start_state(self.shape[1])
+        for name in values:
+            if name not in blank.names:
+                raise ShapeError(f"the cell has the states {', '.join(blank.names)}, not {name}. Use one of these.")
+        whole = {name: self._checked_value(name, value, blank[name].shape) for name, value in values.items()}
+        cells = [
+            CellState({n: whole[n][i].expand_as(v) if n in whole else v for n, v in cell.values.items()}, cell.clock)
+            for i, cell in enumerate(blank.cells)
+        ]
+        return State(cells)
+
+    def _checked_value(self, name: str, value: Tensor, shape: torch.Size) -> Tensor:
+        if self.single and value.dim() == 2:
+            value = value.unsqueeze(1)
+        if value.shape != shape:
+            raise ShapeError(f"the state {name} must be (L*D, B, n) = {tuple(shape)}, got {tuple(value.shape)}. Reshape it.")
+        return self._like(value, f"the state {name}")
+
+    def _checked_state(self, state: State) -> State:
+        blank = self.layer._start_state(self.shape[1])
+        fits = len(state.cells) == len(blank.cells) and all(
+            {n: v.shape for n, v in mine.values.items()} == {n: v.shape for n, v in theirs.values.items()}
+            for mine, theirs in zip(state.cells, blank.cells, strict=False)
+        )
+        if not fits:
+            raise ShapeError(f"the state must fit the layer and the batch: expected {blank}, got {state}. Use its own state.")
+        return state
+
+    def resets(self) -> Tensor | None:
+        """The resets as (T, B)."""
+        resets = self.given.resets
+        if resets is None:
+            return None
+        resets = self.time_first(resets.unsqueeze(1) if self.single else resets, already=self.single)
+        if tuple(resets.shape) != self.shape or resets.dtype != torch.bool:
+            raise ShapeError(
+                f"resets must be bool (T, B) = {self.shape}, got {resets.dtype} {tuple(resets.shape)}. Correct them."
+            )
+        return resets
+
+    def forced(self) -> dict[str, Tensor]:
+        """The forced states as (T, B, n)."""
+        if self.given.forced and (self.layer.num_layers > 1 or self.layer.bidirectional):
+            raise ShapeError("forced states belong to one layer in one direction. Use num_layers=1, bidirectional=False.")
+        sizes = self.layer.cell.state_sizes(self.layer.input_size, self.layer.hidden_size, **self.layer.sizes)
+        found = {}
+        for name, value in self.given.forced.items():
+            value = self.time_first(value.unsqueeze(1) if self.single else value, already=self.single)
+            wanted = (*self.shape, sizes.get(name, value.shape[-1]))
+            if tuple(value.shape) != wanted:
+                raise ShapeError(f"forced {name} must be (T, B, n) = {wanted}, got {tuple(value.shape)}. Reshape it.")
+            found[name] = self._like(value, f"forced {name}")
+        return found
+
+    def static(self) -> dict[str, Tensor]:
+        """The static inputs as (B, n)."""
+        names = self.layer.cell.signature.statics
+        if set(names) != set(self.given.static):
+            wanted, got = ", ".join(names) or "none", ", ".join(self.given.static) or "none"
+            raise ShapeError(f"the cell's static inputs are {wanted}, got {got}. Give static={{name: (B, n)}}.")
+        found = {}
+        letters = self.layer._letters[0]
+        graph = self.layer.cell.graph
+        for name, value in self.given.static.items():
+            value = value.unsqueeze(0) if self.single and value.dim() == 1 else value
+            wanted = (self.shape[1], graph.size(graph.leaf[name]).value(letters))
+            if tuple(value.shape) != wanted:
+                raise ShapeError(f"static {name} must be (B, n) = {wanted}, got {tuple(value.shape)}. Reshape it.")
+            found[name] = self._like(value, f"static {name}")
+        return found
+
+    def layout(self, output: Tensor) -> Tensor:
+        """(T, B, n) in the layout of the input."""
+        if self.single:
+            return output.squeeze(1)
+        return self.time_first(output)

@@ -1,0 +1,98 @@
+"""Batches as people have them, to the packed order engines run: longest rows first, padding left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unrolled.engines import Steps
+from unrolled.errors import ShapeError
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How a (T, B, ...) batch is packed; without lengths it is only reshaped.
+
+    `order[j]` is the row that stands at place j, `index` the position in T*B of every real step.
+    """
+
+    time: int
+    rows: int
+    steps: Steps
+    order: Tensor | None = None
+    index: Tensor | None = None
+
+    @classmethod
+    def dense(cls, time: int, rows: int) -> Packing:
+        """Every row has all `time` steps."""
+        return cls(time, rows, Steps((rows,) * time if rows else (), rows))
+
+    @classmethod
+    def ragged(cls, time: int, rows: int, lengths: Tensor | Sequence[int], device: torch.device) -> Packing:
+        """Row b has `lengths[b]` steps, at its beginning; zero is allowed."""
+        known = _checked(lengths, time, rows)
+        order = sorted(range(rows), key=lambda b: -known[b])
+        longest = known[order[0]] if rows else 0
+        counts = tuple(sum(length > t for length in known) for t in range(longest))
+        index = [t * rows + order[j] for t, count in enumerate(counts) for j in range(count)]
+        return cls(
+            time,
+            rows,
+            Steps(counts, rows),
+            torch.tensor(order, dtype=torch.int64, device=device),
+            torch.tensor(index, dtype=torch.int64, device=device),
+        )
+
+    def direction(self, reverse: bool) -> Steps:
+        """The steps, run forward or in reverse."""
+        return Steps(self.steps.counts, self.rows, reverse)
+
+    def pack(self, batch: Tensor) -> Tensor:
+        """(T, B, ...) to (N, ...)."""
+        flat = batch.reshape(self.time * self.rows, *batch.shape[2:])
+        return flat if self.index is None else flat[self.index]
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """(N, n) to (T, B, n), zeros at padding."""
+        if self.index is not None:
+            empty = packed.new_zeros(self.time * self.rows, packed.shape[-1])
+            packed = empty.index_copy(0, self.index, packed)
+        return packed.reshape(self.time, self.rows, packed.shape[-1])
+
+    def sort(self, by_row: Tensor, dim: int) -> Tensor:
+        """Rows in the packed order."""
+        return by_row if self.order is None else by_row.index_select(dim, self.order)
+
+    def unsort(self, by_row: Tensor, dim: int) -> Tensor:
+        """Rows in the caller's order again."""
+        return by_row if self.order is None else by_row.index_select(dim, torch.argsort(self.order))
+
+    def resets(self, resets: Tensor, reverse: bool) -> Tensor:
+        """(T, B) cuts before a step, to (N,) in the direction of the run: the same place is cut in both."""
+        if not reverse:
+            return self.pack(resets)
+        following = torch.cat([resets[1:], torch.zeros_like(resets[:1])])
+        return self.pack(following & self._followed(resets.device))
+
+    def _followed(self, device: torch.device) -> Tensor:
+        """(T, B): whether a real step follows."""
+        time = torch.arange(self.time, device=device)[:, None]
+        lengths = self.unsort(self.steps.lengths(device), 0)
+        return time + 1 < lengths
+
+
+def _checked(lengths: Tensor | Sequence[int], time: int, rows: int) -> list[int]:
+    values = lengths.tolist() if isinstance(lengths, Tensor) else list(lengths)
+    if len(values) != rows:
+        raise ShapeError(
+            f"lengths must have one entry for each of {rows} rows, got {len(values)}. Give (B,) lengths."
+        )
+    for b, length in enumerate(values):
+        if isinstance(length, bool) or length != int(length) or not 0 <= length <= time:
+            raise ShapeError(
+                f"lengths[{b}] must be a whole number from 0 to T={time}, got {length}. Correct it."
+            )
+    return [int(length) for length in values]

@@ -1,0 +1,279 @@
+"""`Recurrent`: any cell over any batch, deep and in both directions, as one nn.Module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unrolled import cells as catalogue
+from unrolled.engines import Engine, Job, choose
+from unrolled.equations import Cell, Schedule
+from unrolled.errors import SettingError, ShapeError
+from unrolled.layers.arguments import Arguments, arrange
+from unrolled.layers.initialise import Start, initialise
+from unrolled.layers.packing import Packing
+from unrolled.layers.state import CellState, State
+from unrolled.layers.weights import Weights
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer over any cell, with PyTorch's layouts.
+
+    Computes, for each layer and direction, s_t = cell(x_t, s_{t-1}) over the real steps of every row.
+
+    Args:
+        cell: a `Cell`, or the name of one in the catalogue.
+        input_size: I; 0 for a network without input, which is then run with `steps=`.
+        hidden_size: H.
+        num_layers: L; each layer reads the first returned value of the one below.
+        bidirectional: D = 2; outputs are concatenated, forward first.
+        batch_first: input and output are (B, T, ...) instead of (T, B, ...). States are not affected.
+        sizes: the cell's named sizes, static inputs included: `{"output": 10}`.
+        initialise: "roles" (orthogonal recurrent, Glorot input, forget bias 1, identity for rectified states) or
+            "uniform" (as in PyTorch, +-1/sqrt(H)).
+        start: overrides by parameter name: a name ("identity", "orthogonal", "glorot", "zero", "one"), a number,
+            a tensor or a function that fills one.
+        initial_state: "zero", or "learned" (one vector for each state, layer and direction).
+        engine: the name of an engine; by default the first that accepts the cell, device and dtype.
+
+    Example:
+        >>> layer = Recurrent("gru", input_size=3, hidden_size=5)
+        >>> output, state = layer(torch.zeros(7, 2, 3))
+        >>> output.shape, state["h"].shape
+        (torch.Size([7, 2, 5]), torch.Size([1, 2, 5]))
+
+    Raises:
+        ShapeError: sizes, states or lengths that do not fit.
+        SettingError: unknown cells or options.
+        EngineError: the named engine cannot run this cell; the text says why.
+    """
+
+    def __init__(
+        self,
+        cell: Cell | str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        batch_first: bool = False,
+        *,
+        sizes: Mapping[str, int] | None = None,
+        initialise: str = "roles",
+        start: Mapping[str, Start] | None = None,
+        initial_state: str = "zero",
+        engine: str | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        _one_of("initialise", initialise, ("roles", "uniform"))
+        _one_of("initial_state", initial_state, ("zero", "learned"))
+        _whole("input_size", input_size, 0)
+        _whole("hidden_size", hidden_size, 1)
+        _whole("num_layers", num_layers, 1)
+        self.cell = catalogue.find(cell) if isinstance(cell, str) else cell
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.batch_first = batch_first
+        self.sizes = dict(sizes or {})
+        self.initialise = initialise
+        self.start = dict(start or {})
+        self.initial_state = initial_state
+        self._engine_name = engine
+        self._letters = [self.cell.letters(self._input_of(k), hidden_size, **self.sizes) for k in range(num_layers)]
+        made = {"device": device, "dtype": dtype}
+        self.weights = nn.ModuleDict({n: Weights(self._empty(i, made)) for i, n in enumerate(self._names())})
+        learned = self._names() if initial_state == "learned" else []
+        self.initial = nn.ModuleDict({n: Weights(self._zero_states(i, made)) for i, n in enumerate(learned)})
+        self.reset_parameters()
+        _ = self.engine  # an engine that cannot run is refused now, not at the first batch
+
+    # --- sizes and names -------------------------------------------------------------------------
+
+    @property
+    def directions(self) -> int:
+        """D, 1 or 2."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """The size of the output of the last layer, both directions together."""
+        return self.directions * self._output_of_one()
+
+    def _output_of_one(self) -> int:
+        return self.cell.output_size(self.input_size, self.hidden_size, **self.sizes)
+
+    def _input_of(self, layer: int) -> int:
+        return self.input_size if layer == 0 else self.output_size
+
+    def _names(self) -> list[str]:
+        """`l0`, `l0_reverse`, `l1`, ...: PyTorch's order of layers and directions."""
+        ends = ("", "_reverse")[: self.directions]
+        return [f"l{layer}{end}" for layer in range(self.num_layers) for end in ends]
+
+    def _empty(self, index: int, made: Mapping[str, Any]) -> dict[str, Tensor]:
+        shapes = self.cell.parameter_shapes(self._input_of(index // self.directions), self.hidden_size, **self.sizes)
+        return {name: torch.empty(shape, **made) for name, shape in shapes.items()}
+
+    def _zero_states(self, index: int, made: Mapping[str, Any]) -> dict[str, Tensor]:
+        sizes = self.cell.state_sizes(self._input_of(index // self.directions), self.hidden_size, **self.sizes)
+        return {name: torch.zeros(size, **made) for name, size in sizes.items()}
+
+    def reset_parameters(self) -> None:
+        """Draw all parameters anew; learned initial states return to zero."""
+        for index, name in enumerate(self._names()):
+            values = self.cell_weights(name)
+            initialise(self.cell, values, self._letters[index // self.directions], self.initialise, self.start)
+        for parameter in self.initial.parameters():
+            nn.init.zeros_(parameter)
+
+    def cell_weights(self, name: str = "l0") -> dict[str, Tensor]:
+        """The parameters of one layer and direction (`l0`, `l0_reverse`, `l1`, ...) by their names in the equations."""
+        weights = self.weights[name]
+        assert isinstance(weights, Weights)
+        return weights.items()
+
+    # --- what runs -------------------------------------------------------------------------------
+
+    @property
+    def schedule(self) -> Schedule:
+        """What waits for time and what does not; `print` it."""
+        return self.cell.schedule()
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine that runs this layer where its parameters are now."""
+        return self._engine(self.schedule).name
+
+    def _engine(self, schedule: Schedule) -> Engine:
+        like = self._like()
+        return choose(schedule, like.device, like.dtype, self._engine_name)
+
+    def _like(self) -> Tensor:
+        return next(self.parameters(), torch.empty(0))
+
+    # --- running ---------------------------------------------------------------------------------
+
+    def forward(
+        self,
+        x: Tensor | None,
+        state: State | Tensor | Sequence[Tensor] | Mapping[str, Tensor] | None = None,
+        *,
+        lengths: Tensor | Sequence[int] | None = None,
+        resets: Tensor | None = None,
+        forced: Mapping[str, Tensor] | None = None,
+        static: Mapping[str, Tensor] | None = None,
+        steps: int | None = None,
+    ) -> tuple[Tensor, State]:
+        """Run the layer over a batch.
+
+        Args:
+            x: (T, B, I), (T, I) for one sequence, or (T, B) whole numbers below I that stand for one-hot vectors;
+                with `batch_first` (B, T, ...). None when I is 0.
+            state: what an earlier call returned, or the initial value of the states: a tensor (L*D, B, n), one for
+                each state, or by name. Default: zero, or learned.
+            lengths: (B,) the steps of each row; what lies beyond is padding, never computed, zero in the output.
+            resets: (T, B) bool; a row restarts from the layer's initial state before the steps that are marked.
+            forced: states whose value after each step is given, (T, B, n) by name: teacher forcing.
+            static: the cell's static inputs, (B, n) by name.
+            steps: T for a network without input.
+
+        Returns:
+            The output (T, B, D * n) and the `State` after the last real step of every row.
+        """
+        given = Arguments(x, lengths, resets, forced or {}, static or {}, steps)
+        with torch.autocast(self._like().device.type, enabled=False):
+            return self._run(given, state)
+
+    def _run(self, given: Arguments, state: Any) -> tuple[Tensor, State]:
+        batch = arrange(self, given, state)
+        schedule = self.cell.schedule(forced=tuple(batch.forced))
+        engine = self._engine(schedule)
+        start = self._start_state(batch.packing.rows)
+        carried = start if batch.state is None else batch.state
+        values, ends = batch.x, []
+        for layer in range(self.num_layers):
+            outputs = []
+            for direction in range(self.directions):
+                index = layer * self.directions + direction
+                job = self._job(schedule, index, values, batch, carried.cells[index], start.cells[index])
+                outcome = engine.run(job)
+                outputs.append(outcome.output)
+                ends.append(CellState(outcome.states, outcome.clock))
+            values = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
+        assert values is not None
+        return batch.output(values), _by_row(State(ends), batch.packing.unsort)
+
+    def _job(
+        self, schedule: Schedule, index: int, x: Tensor | None, batch: Any, carried: CellState, start: CellState
+    ) -> Job:
+        packing: Packing = batch.packing
+        reverse = index % self.directions == 1
+        return Job(
+            schedule=schedule,
+            letters=self._letters[index // self.directions],
+            parameters=self.cell_weights(self._names()[index]),
+            steps=packing.direction(reverse),
+            x=x,
+            states={name: packing.sort(value, 1) for name, value in carried.values.items()},
+            start={name: value[0] for name, value in start.values.items()},
+            clock=packing.sort(carried.clock, 0),
+            resets=None if batch.resets is None else packing.resets(batch.resets, reverse),
+            forced={name: packing.pack(value) for name, value in batch.forced.items()},
+            static={name: packing.sort(value, 0) for name, value in batch.static.items()},
+        )
+
+    def _start_state(self, rows: int) -> State:
+        """The layer's own initial state: zero or learned, the same for every row, clock 0."""
+        like = self._like()
+        cells = []
+        for index, name in enumerate(self._names()):
+            sizes = self.cell.state_sizes(self._input_of(index // self.directions), self.hidden_size, **self.sizes)
+            kept = self.cell.graph.delays()
+            values = {
+                state: self._initial_value(name, state, like.new_zeros(size)).expand(kept[state], rows, size)
+                for state, size in sizes.items()
+            }
+            cells.append(CellState(values, torch.zeros(rows, dtype=torch.int64, device=like.device)))
+        return State(cells)
+
+    def _initial_value(self, layer: str, state: str, zero: Tensor) -> Tensor:
+        if self.initial_state == "zero":
+            return zero
+        weights = self.initial[layer]
+        assert isinstance(weights, Weights)
+        return weights[state]
+
+    def extra_repr(self) -> str:
+        """Cell, sizes, options that are not the default, engine and parameter count."""
+        count = sum(parameter.numel() for parameter in self.parameters())
+        sizes = "".join(f", {name}={size}" for name, size in self.sizes.items())
+        depth = f", num_layers={self.num_layers}" if self.num_layers > 1 else ""
+        flags = "".join(f", {name}=True" for name in ("bidirectional", "batch_first") if getattr(self, name))
+        learned = ", initial_state='learned'" if self.initial_state == "learned" else ""
+        return (
+            f"{self.cell.name}, input_size={self.input_size}, hidden_size={self.hidden_size}{sizes}{depth}{flags}"
+            f"{learned}, engine={self.engine}, {count:,} parameters"
+        )
+
+
+def _by_row(state: State, change: Any) -> State:
+    return State(
+        [CellState({n: change(v, 1) for n, v in cell.values.items()}, change(cell.clock, 0)) for cell in state.cells]
+    )
+
+
+def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        listed = " or ".join(repr(entry) for entry in allowed)
+        raise SettingError(f"{option} must be {listed}, got {value!r}. Use one of these.")
+
+
+def _whole(option: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ShapeError(f"{option} must be a whole number >= {least}, got {value!r}. Correct it.")

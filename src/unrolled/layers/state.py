@@ -1,0 +1,103 @@
+"""What a layer carries from one call to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unrolled.errors import ShapeError
+
+
+@dataclass(frozen=True)
+class CellState:
+    """The state of one layer in one direction.
+
+    `values[name]` (K, B, n) the last K values, newest first (K > 1 where the cell has `delayed`), and `clock` (B,),
+    the steps each row has run.
+    """
+
+    values: Mapping[str, Tensor]
+    clock: Tensor
+
+
+class State:
+    """The carried state of a layer: values, history and clock of every layer and direction.
+
+    `state["h"]` is (L*D, B, n), where the sizes allow; iterating gives the states in the order of the cell, so that
+    `h, c = state` reads as in PyTorch.
+    """
+
+    def __init__(self, cells: Sequence[CellState]) -> None:
+        self.cells = tuple(cells)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the states."""
+        return tuple(self.cells[0].values)
+
+    @property
+    def clock(self) -> Tensor:
+        """The steps each row has run, (L*D, B)."""
+        return torch.stack([cell.clock for cell in self.cells])
+
+    @property
+    def batch_size(self) -> int:
+        """B."""
+        return len(self.cells[0].clock)
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self.names:
+            raise ShapeError(f"the state has {', '.join(self.names)}, not {name}. Use one of these.")
+        return torch.stack([cell.values[name][0] for cell in self.cells])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[name] for name in self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name} {tuple(self[name].shape)}" for name in self.names)
+        return f"State({shown}, clock {self.clock.flatten()[:4].tolist()}{'...' if self.clock.numel() > 4 else ''})"
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> State:
+        """The state with `change` applied to every value (K, B, n); clocks stay."""
+        return State(
+            [CellState({n: change(v) for n, v in cell.values.items()}, cell.clock) for cell in self.cells]
+        )
+
+    def detach(self) -> State:
+        """The same values, cut off from what computed them: the border of truncated BPTT."""
+        return self.map(Tensor.detach)
+
+    def to(self, *device_or_dtype: torch.device | torch.dtype | str) -> State:
+        """The state on another device, or its values in another dtype."""
+        moved = self.map(lambda value: value.to(*device_or_dtype))  # type: ignore[arg-type]
+        device = next(iter(moved.cells[0].values.values())).device
+        return State([CellState(cell.values, cell.clock.to(device)) for cell in moved.cells])
+
+    def rows(self, index: Tensor | Sequence[int]) -> State:
+        """The state of some rows of the batch, in the order of `index`."""
+        chosen = torch.as_tensor(index, dtype=torch.int64, device=self.cells[0].clock.device)
+        kept = self.map(lambda value: value.index_select(1, chosen))
+        return State([CellState(cell.values, cell.clock[chosen]) for cell in kept.cells])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All tensors under flat names, to save; `State.from_state_dict` reads them back."""
+        flat = {
+            f"{i}.values.{name}": v for i, cell in enumerate(self.cells) for name, v in cell.values.items()
+        }
+        return {**flat, **{f"{i}.clock": cell.clock for i, cell in enumerate(self.cells)}}
+
+    @classmethod
+    def from_state_dict(cls, tensors: Mapping[str, Tensor]) -> State:
+        """The state that `state_dict` wrote."""
+        cells = []
+        for i in range(sum(name.endswith(".clock") for name in tensors)):
+            prefix = f"{i}.values."
+            values = {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
+            cells.append(CellState(values, tensors[f"{i}.clock"]))
+        return cls(cells)
