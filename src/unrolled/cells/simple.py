@@ -23,7 +23,7 @@ def elman_relu(x, h, *, W, U, b):
     h_t = relu(W x_t + U h_{t-1} + b)
 
     Shapes: W (H, I), U (H, H), b (H,).
-    Use it, with U started as the identity and gradients clipped, for long sums; the state has no upper bound.
+    Use it for long sums, with U started as the identity and gradients clipped: h_t has no upper bound.
     """
     return relu(W @ x + U @ h + b)
 
