@@ -28,12 +28,17 @@ def on_disk(root: Path) -> tuple[set[str], set[str]]:
     top = {
         path.name + "/" * path.is_dir()
         for path in root.iterdir()
-        if path.name != ".git" and not any(fnmatch(path.name, pattern) for pattern in patterns)
+        if path.name != ".git" and has_files(path) and not any(fnmatch(path.name, one) for one in patterns)
     }
     source = root / "src" / "unrolled"
     modules = {path.name for path in source.glob("*.py")}
     packages = {f"{path.parent.name}/" for path in source.glob("*/__init__.py")}
     return top, modules | packages
+
+
+def has_files(path: Path) -> bool:
+    """Whether git would keep it: what was left behind by a branch or a run is empty, or holds only caches."""
+    return path.is_file() or any(one.is_file() and "__pycache__" not in one.parts for one in path.rglob("*"))
 
 
 def violations(root: Path) -> list[str]:

@@ -32,6 +32,8 @@ def write(root, tree):
 
 
 def test_equal_trees_pass(root):
+    (root / "left_behind" / "__pycache__").mkdir(parents=True)
+    (root / "left_behind" / "__pycache__" / "old.pyc").touch()
     assert readme_tree.violations(root) == []
 
 
