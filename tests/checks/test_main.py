@@ -3,8 +3,10 @@ from checks.__main__ import CHECKS, main
 
 def test_one_line_for_each_passed_check(tmp_path, capsys):
     (tmp_path / "src" / "unrolled").mkdir(parents=True)
+    (tmp_path / "src" / "unrolled" / "errors.py").touch()
     (tmp_path / ".gitignore").touch()
-    (tmp_path / "README.md").write_text("<!-- tree -->\n```\nREADME.md\n.gitignore\nsrc/unrolled/\n```\n")
+    tree = "README.md\n.gitignore\nsrc/unrolled/\n  errors.py\n"
+    (tmp_path / "README.md").write_text(f"<!-- tree -->\n```\n{tree}```\n")
     assert main(tmp_path) == 0
     assert capsys.readouterr().out.splitlines() == list(CHECKS)
 

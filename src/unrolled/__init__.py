@@ -1,0 +1,52 @@
+"""Recurrent networks, written as their equations.
+
+The public names, each imported when it is first used (PEP 562), so that the language of equations and
+`unrolled --help` start without torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from unrolled import cells, equations
+    from unrolled.equations import Cell, cell
+    from unrolled.layers import Recurrent, State
+    from unrolled.models import LanguageModel, load_model
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cell",
+    "LanguageModel",
+    "Recurrent",
+    "State",
+    "__version__",
+    "cell",
+    "cells",
+    "equations",
+    "load_model",
+]
+
+_HOMES = {
+    "Cell": "unrolled.equations",
+    "cell": "unrolled.equations",
+    "Recurrent": "unrolled.layers",
+    "State": "unrolled.layers",
+    "LanguageModel": "unrolled.models",
+    "load_model": "unrolled.models",
+}
+_MODULES = ("cells", "equations")
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"unrolled.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'unrolled' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value  # the next look-up does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
