@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_format
 import math
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -57,7 +56,9 @@ def cells(
 
     if name is None:
         if latex or mathml:
-            raise SettingError("--latex and --mathml print one cell; name it, such as: unrolled cells lstm --latex")
+            raise SettingError(
+                "--latex and --mathml print one cell; name it, such as: unrolled cells lstm --latex"
+            )
         everything = catalogue().values()
         print(json_format.dumps([_summary(cell) for cell in everything])) if json else _list(list(everything))
         return
@@ -74,29 +75,46 @@ def cells(
 
 def _summary(cell: Cell) -> dict[str, Any]:
     """The first line of the docstring, parted into what the cell is and where it comes from."""
-    match = re.fullmatch(r"(.*?)\s*\(([^()]*\d{4}[^()]*)\)\.?", cell.summary)
-    text, paper = match.groups() if match else (cell.summary, "")
-    return {"name": cell.name, "summary": text.rstrip("."), "paper": paper}
+    text = cell.summary.rstrip(".")
+    start = _last_bracket(text)
+    return {"name": cell.name, "summary": text[:start].rstrip(), "paper": text[start + 1 : -1]}
+
+
+def _last_bracket(text: str) -> int:
+    """Where the bracket opens that closes at the very end; the length of the text if there is none."""
+    depth = 0
+    for place in range(len(text) - 1, -1, -1):
+        depth += (text[place] == ")") - (text[place] == "(")
+        if depth == 0:
+            return place if text[place] == "(" else len(text)
+    return len(text)
 
 
 def _list(everything: list[Cell]) -> None:
+    """One line each where there is room or nobody looks; on a narrow terminal the paper goes below."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("cell", "what it is", "paper"):
-        table.add_column(column, header_style="bold", no_wrap=column == "cell")
-    for cell in everything:
-        table.add_row(*(Text(value) for value in _summary(cell).values()))
+    rows = [_summary(cell) for cell in everything]
+    name, summary, paper = (max(len(row[key]) for row in rows) for key in ("name", "summary", "paper"))
     console = Console(highlight=False)
-    console.print(table)
-    console.print("\nunrolled cells NAME shows the equations, shapes and schedule of one.")
+    narrow = console.is_terminal and console.width < name + summary + paper + 4
+    for row in rows:
+        line = Text(f"{row['name']:<{name}}  ", style="bold")
+        line.append(row["summary"].ljust(0 if narrow else summary), style="not bold")
+        line.append(f"\n{'':<{name}}  " if narrow else "  ")
+        line.append(row["paper"], style="not bold dim")
+        console.print(line, soft_wrap=not narrow)
+    console.print("\nunrolled cells NAME shows the equations, shapes and schedule of one.", soft_wrap=True)
 
 
 def _shapes(cell: Cell, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
-    sizes = {name: hidden_size for name in cell.named_sizes}
+    sizes = dict.fromkeys(cell.named_sizes, hidden_size)
     return cell.parameter_shapes(input_size, hidden_size, **sizes)
+
+
+def _number(shapes: dict[str, tuple[int, ...]]) -> int:
+    return sum(math.prod(shape) for shape in shapes.values())
 
 
 def _details(cell: Cell, input_size: int, hidden_size: int) -> dict[str, Any]:
@@ -109,17 +127,19 @@ def _details(cell: Cell, input_size: int, hidden_size: int) -> dict[str, Any]:
         "input_size": input_size,
         "hidden_size": hidden_size,
         "parameters": {name: list(shape) for name, shape in shapes.items()},
-        "number_of_parameters": sum(math.prod(shape) for shape in shapes.values()),
+        "number_of_parameters": _number(shapes),
         "schedule": str(cell.schedule()),
     }
 
 
 def _show(cell: Cell, input_size: int, hidden_size: int) -> None:
     shapes = _shapes(cell, input_size, hidden_size)
-    number = sum(math.prod(shape) for shape in shapes.values())
+    number = _number(shapes)
     print(f"{cell.name}: {cell.summary}\n")
     print(_indented(cell.equations()))
-    print(f"\nParameters, for input size I = {input_size} and hidden size H = {hidden_size}: {number:,} in one layer\n")
+    print(
+        f"\nParameters, for input size I = {input_size} and hidden size H = {hidden_size}: {number:,} in one layer\n"
+    )
     width = max((len(name) for name in shapes), default=0)
     for name, shape in shapes.items():
         print(f"  {name:<{width}}  {' x '.join(map(str, shape))}")

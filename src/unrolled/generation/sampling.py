@@ -78,11 +78,13 @@ def sample(
     same text; without a seed every call differs.
 
     Raises:
-        SettingError: a filter or the length outside its range (at the call, not at the first character).
+        SettingError: a filter, the length or the seed outside its range (at the call, not at the first character).
     """
     check_filters(temperature, top_k, top_p)
     if length < 0:
         raise SettingError(f"the length of a sample must be 0 or more, got {length}")
+    if seed is not None and not 0 <= seed < 2**63:
+        raise SettingError(f"the seed must be from 0 to 2^63 - 1, got {seed}")
     generator = torch.Generator()
     if seed is None:
         generator.seed()

@@ -77,11 +77,15 @@ def find_model_folder(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FolderError(f"{folder}: no such folder; give a run folder such as runs/lm-..., ls runs shows them")
+        raise FolderError(
+            f"{folder}: no such folder; give a run folder such as runs/lm-...; ls runs lists them"
+        )
     for place in (folder / "model", folder):
         if (place / DESCRIPTION).is_file():
             return place
-    raise FolderError(f"{folder}: no {DESCRIPTION} here, so this holds no model; train one with --run {folder}-new")
+    raise FolderError(
+        f"{folder}: no {DESCRIPTION} here, so this holds no model; train one with --run {folder}-new"
+    )
 
 
 def _build(description: dict[str, Any], vocabulary: Vocabulary) -> LanguageModel:
@@ -121,7 +125,9 @@ def _as_json(content: dict[str, Any]) -> bytes:
 def _check_format(folder: Path, description: dict[str, Any]) -> None:
     found = description.get("format")
     if not isinstance(found, int) or found < 1:
-        raise FolderError(f"{folder / DESCRIPTION}: no format number, so unrolled did not write it; train again")
+        raise FolderError(
+            f"{folder / DESCRIPTION}: no format number, so unrolled did not write it; train again"
+        )
     if found > FORMAT:
         raise FolderError(
             f"{folder / DESCRIPTION}: format {found} is newer than {FORMAT}, the newest this version reads; "
@@ -137,7 +143,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise FolderError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     except ValueError as error:
-        raise FolderError(f"{path}: not valid JSON, the file is damaged; restore it, or train again") from error
+        raise FolderError(
+            f"{path}: not valid JSON, the file is damaged; restore it, or train again"
+        ) from error
     if not isinstance(content, dict):
         raise FolderError(f"{path}: must hold a JSON object, the file is damaged; restore it, or train again")
     return content

@@ -25,7 +25,7 @@ class LanguageModel(nn.Module):
     `hidden_size`.
 
     Raises:
-        SettingError: an unknown cell (names the nearest), a size below one.
+        SettingError: an unknown cell (names the nearest), a cell with static inputs, a size below one.
 
     Example:
         >>> model = LanguageModel(Vocabulary.from_text(["hola"]), "gru", hidden_size=8)
@@ -51,6 +51,7 @@ class LanguageModel(nn.Module):
             _check_size(name, size)
         self.vocabulary = vocabulary
         self.cell = find(cell) if isinstance(cell, str) else cell
+        _check_inputs(self.cell)
         self.embedding = None
         if embedding_size is not None:
             _check_size("embedding_size", embedding_size)
@@ -60,7 +61,7 @@ class LanguageModel(nn.Module):
             embedding_size or len(vocabulary),
             hidden_size,
             num_layers,
-            sizes={name: hidden_size for name in self.cell.named_sizes},
+            sizes=dict.fromkeys(self.cell.named_sizes, hidden_size),
         )
         self.output = nn.Linear(self.recurrent.output_size, len(vocabulary))
 
@@ -94,3 +95,11 @@ class LanguageModel(nn.Module):
 def _check_size(name: str, size: int) -> None:
     if size < 1:
         raise SettingError(f"{name} must be at least 1, got {size}")
+
+
+def _check_inputs(cell: Cell) -> None:
+    if cell.signature.statics:
+        raise SettingError(
+            f"{cell.name} has the static input {cell.signature.statics[0]}, and a language model reads nothing but "
+            "text; use a cell without static inputs"
+        )

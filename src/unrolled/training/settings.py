@@ -27,7 +27,10 @@ class DataSettings(Settings):
     """How the text becomes symbols."""
 
     validation: float = Field(
-        0.1, gt=0, lt=1, description="Share of the characters, from the end, kept out of training to validate on."
+        0.1,
+        gt=0,
+        lt=1,
+        description="Share of the characters, from the end, kept out of training to validate on.",
     )
     minimum_count: int = Field(
         1, ge=1, description="Characters that occur less often become `<unk>`; 2 or more also trains `<unk>`."
@@ -37,18 +40,24 @@ class DataSettings(Settings):
 class ModelSettings(Settings):
     """The shape of the model."""
 
-    cell: str = Field("gru", description="A cell of the catalogue (`unrolled cells`), or a file of equations.")
+    cell: str = Field(
+        "gru", description="A cell of the catalogue (`unrolled cells`), or a file of equations."
+    )
     hidden: int = Field(128, ge=1, description="Hidden size H, units in each layer.")
     layers: int = Field(1, ge=1, description="Recurrent layers L, one on top of the other.")
     embedding: int | None = Field(
-        None, ge=1, description="Size of a learned embedding of the characters; without it the input is one-hot."
+        None,
+        ge=1,
+        description="Size of a learned embedding of the characters; without it the input is one-hot.",
     )
 
 
 class FitSettings(Settings):
     """The course of training."""
 
-    steps: int = Field(64, ge=1, description="Window T of truncated BPTT, in characters; the state is carried on.")
+    steps: int = Field(
+        64, ge=1, description="Window T of truncated BPTT, in characters; the state is carried on."
+    )
     batch: int = Field(64, ge=1, description="Rows B trained side by side; one update sees B x T characters.")
     updates: int | None = Field(
         None, ge=1, description=f"Stop after so many updates. {DEFAULT_UPDATES} if no limit at all is given."
@@ -58,15 +67,21 @@ class FitSettings(Settings):
         None, gt=0, description="Stop after so many minutes. Such a run depends on the machine's speed."
     )
     learning_rate: float = Field(
-        0.004, gt=0, description="Highest step size of Adam; it falls to 0 as half a cosine over the whole run."
+        0.004,
+        gt=0,
+        description="Highest step size of Adam; it falls to 0 as half a cosine over the whole run.",
     )
-    warmup: int = Field(50, ge=0, description="Updates over which the learning rate first rises to its highest.")
+    warmup: int = Field(
+        50, ge=0, description="Updates over which the learning rate first rises to its highest."
+    )
     clip: float = Field(1.0, gt=0, description="Gradients with a larger global norm are scaled down to this.")
     validate_every: int = Field(200, ge=1, description="Updates between two validations.")
     patience: int = Field(
         10, ge=1, description="Stop early after so many validations in a row without a new best."
     )
-    seed: int = Field(0, ge=0, description="Fixes the first weights and the samples shown; same seed, same run.")
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="Fixes the first weights and the samples shown; same seed, same run."
+    )
 
     @property
     def update_limit(self) -> int | None:

@@ -1,0 +1,80 @@
+import pytest
+import torch
+from torch.nn.functional import one_hot
+
+from unrolled.data.vocabulary import Vocabulary
+from unrolled.equations import Cell
+from unrolled.errors import SettingError
+from unrolled.models.language import LanguageModel
+
+VOCABULARY = Vocabulary.from_text(["abcd"])
+
+
+def build(**settings):
+    torch.manual_seed(0)
+    return LanguageModel(VOCABULARY, hidden_size=5, **settings)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm", "jordan", "clockwork", "mingru"])
+@pytest.mark.parametrize("settings", [{}, {"num_layers": 2}, {"embedding_size": 3}])
+def test_pieces_with_carried_state_equal_the_whole(cell, settings):
+    if cell == "clockwork":
+        settings = {**settings, "hidden_size": 8}
+    model = LanguageModel(VOCABULARY, cell, **{"hidden_size": 5, **settings}).double()
+    tokens = torch.randint(6, (7, 3))
+    whole, _ = model(tokens)
+    first, state = model(tokens[:3])
+    second, _ = model(tokens[3:], state)
+    assert whole.shape == (7, 3, 6)
+    torch.testing.assert_close(torch.cat([first, second]), whole)
+
+
+def test_the_output_is_a_linear_map_of_the_recurrent_output():
+    model = build()
+    tokens = torch.randint(6, (4, 2))
+    hidden, _ = model.recurrent(one_hot(tokens, 6).float())
+    torch.testing.assert_close(model(tokens)[0], hidden @ model.output.weight.T + model.output.bias)
+
+
+def test_an_embedding_feeds_its_rows_to_the_cell():
+    model = build(embedding_size=3)
+    tokens = torch.randint(6, (4, 2))
+    hidden, _ = model.recurrent(model.embedding.weight[tokens])
+    torch.testing.assert_close(model(tokens)[0], model.output(hidden))
+
+
+def test_step_is_the_next_row_of_the_whole():
+    model = build()
+    whole, _ = model(torch.tensor([[1], [3], [2]]))
+    state = None
+    for row, symbol in enumerate([1, 3, 2]):
+        logits, state = model.step(symbol, state)
+        torch.testing.assert_close(logits, whole[row, 0])
+
+
+def test_the_number_of_parameters_by_hand():
+    # gru: 3 (5 x 6 + 5 x 5 + 5); output: 6 x 5 + 6
+    assert build(cell="gru").number_of_parameters == 3 * (30 + 25 + 5) + 36
+
+
+def test_named_sizes_are_the_hidden_size():
+    assert build(cell="jordan").recurrent.output_size == 5
+
+
+@pytest.mark.parametrize("name", ["hidden_size", "num_layers", "embedding_size"])
+def test_sizes_below_one_are_refused(name):
+    with pytest.raises(SettingError, match=f"{name} must be at least 1, got 0"):
+        LanguageModel(VOCABULARY, **{name: 0})
+
+
+def test_an_unknown_cell_names_the_nearest():
+    with pytest.raises(SettingError, match="lstm"):
+        build(cell="lsmt")
+
+
+def test_a_cell_with_static_inputs_is_refused():
+    cell = Cell.from_text(
+        '@cell(static=("context",))\ndef told(x, h, context, *, W, U, C):\n    return tanh(W @ x + U @ h + C @ context)\n'
+    )
+    with pytest.raises(SettingError, match="told has the static input context"):
+        build(cell=cell)

@@ -1,0 +1,253 @@
+import json
+import math
+import os
+import signal
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from unrolled.data.streams import Stream
+from unrolled.data.vocabulary import Vocabulary
+from unrolled.errors import FolderError, SettingError
+from unrolled.models.folder import load_model
+from unrolled.models.language import LanguageModel
+from unrolled.training.events import Sampled, Updated, Validated
+from unrolled.training.fit import fit
+from unrolled.training.objectives import NextSymbol
+from unrolled.training.run_folder import RunFolder
+from unrolled.training.settings import FitSettings
+
+VOCABULARY = Vocabulary.from_text(["abc"])
+FIXED = {"learning_rate": 1e-30, "warmup": 0}
+"""Weights that do not move, so that every loss can be computed apart."""
+
+
+def model(seed=0):
+    torch.manual_seed(seed)
+    return LanguageModel(VOCABULARY, "gru", hidden_size=6)
+
+
+def objective(text="abcacb" * 10, batch=2, steps=5, network=None):
+    training = Stream(VOCABULARY.encode(text), batch)
+    return NextSymbol(network or model(), training, Stream(VOCABULARY.encode("abcacbabc"), 1), steps)
+
+
+def train(tmp_path, task=None, report=lambda event: None, **settings):
+    run = RunFolder("lm", tmp_path / "run")
+    return fit(task or objective(), FitSettings(**settings), run, report)
+
+
+def events(tmp_path, kind, **settings):
+    seen = []
+    task = settings.pop("task", None)
+    outcome = train(tmp_path, task, seen.append, **settings)
+    return [event for event in seen if isinstance(event, kind)], outcome
+
+
+def parameters(network):
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
+def test_it_learns_a_text_that_repeats(tmp_path):
+    task = objective("abc" * 200, batch=4, steps=10)
+    task.validation = Stream(VOCABULARY.encode("abc" * 30), 1)
+    validated, outcome = events(tmp_path, Validated, task=task, updates=150, learning_rate=0.02, validate_every=50)
+    assert validated[0].validation > 1.5
+    assert outcome.best < 0.1
+    assert outcome.reason == "finished"
+    assert outcome.updates == 150
+
+
+def test_losses_in_windows_with_carried_state_are_those_of_one_run_over_the_whole_rows(tmp_path):
+    task = objective(batch=3, steps=7)
+    updates, _ = events(tmp_path, Updated, task=task, epochs=2, **FIXED)
+    (inputs, targets), = task.training.windows(1000)
+    logits, _ = task.model(inputs)
+    losses = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+    expected = [losses[start : start + 7].mean().item() / math.log(2) for start in range(0, 20, 7)]
+    assert len(expected) == task.batches_per_epoch == 3
+    # The second epoch starts without state again.
+    assert [update.train for update in updates] == pytest.approx(expected * 2, rel=1e-5)
+    assert [update.epoch for update in updates] == pytest.approx([1 / 3, 2 / 3, 1, 4 / 3, 5 / 3, 2])
+
+
+def test_validation_is_the_mean_over_the_whole_stream(tmp_path):
+    task = objective(steps=4)
+    validated, _ = events(tmp_path, Validated, task=task, updates=1, **FIXED)
+    (inputs, targets), = task.validation.windows(1000)
+    expected = cross_entropy(task.model(inputs)[0].flatten(0, 1), targets.flatten()).item() / math.log(2)
+    assert [event.validation for event in validated] == pytest.approx([expected, expected], rel=1e-5)
+
+
+def test_the_gradient_stops_at_the_window_and_its_norm_is_before_clipping(tmp_path):
+    task = objective(batch=1, steps=3)
+    windows = list(task.batches())[:2]
+    state, norms = None, []
+    for inputs, targets in windows:
+        logits, state = task.model(inputs, state)
+        loss = cross_entropy(logits.flatten(0, 1), targets.flatten())
+        gradients = torch.autograd.grad(loss, list(task.model.parameters()))
+        norms.append(math.sqrt(sum(float(gradient.square().sum()) for gradient in gradients)))
+        state = state.detach()
+    for name, clip in (("a", 1e9), ("b", 1e-3)):
+        updates, _ = events(tmp_path / name, Updated, task=task, updates=2, clip=clip, **FIXED)
+        assert [update.gradient_norm for update in updates] == pytest.approx(norms, rel=1e-4)
+
+
+def test_clipping_scales_the_gradient_adam_sees(tmp_path):
+    """With a gradient far below Adam's epsilon the step is in proportion to the gradient, so to the clip."""
+    moved = []
+    for name, clip in (("a", 1e-12), ("b", 2e-12)):
+        network = model()
+        before = parameters(network)
+        train(tmp_path / name, objective(network=network.double()), updates=1, warmup=0, clip=clip)
+        moved.append((parameters(network) - before).norm())
+    assert moved[1] / moved[0] == pytest.approx(2, rel=1e-2)
+
+
+def test_the_learning_rate_rises_and_falls(tmp_path):
+    updates, _ = events(tmp_path, Updated, updates=10, warmup=2, learning_rate=0.5)
+    expected = [0.25] + [0.5 * (1 + math.cos(math.pi * u / 10)) / 2 for u in range(1, 10)]
+    assert [update.learning_rate for update in updates] == pytest.approx(expected)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_one_not(tmp_path):
+    def losses(name, seed):
+        updates, _ = events(tmp_path / name, Updated, task=objective(network=model(seed)), updates=20)
+        return [update.train for update in updates]
+
+    assert losses("a", 1) == losses("b", 1)
+    assert losses("c", 2) != losses("d", 1)
+
+
+class Judged(NextSymbol):
+    """Validates to given numbers, and remembers the weights it had each time."""
+
+    def judge(self, *values):
+        self.values, self.weights = list(values), []
+        return self
+
+    def validate(self):
+        self.weights.append(parameters(self.model))
+        return self.values.pop(0) * math.log(2)
+
+
+def judged(*values):
+    task = objective()
+    task.__class__ = Judged
+    return task.judge(*values)
+
+
+def test_early_stopping_after_so_many_validations_without_a_new_best_keeps_the_best(tmp_path):
+    task = judged(9, 5, 6, 5, 4, 4.5, 4.5, 4.5, 1)
+    outcome = train(tmp_path, task, validate_every=2, patience=3, warmup=0, learning_rate=0.1)
+    assert (outcome.reason, outcome.updates) == ("early stopping", 14)
+    assert (outcome.best, outcome.best_update) == (pytest.approx(4), 8)
+    assert torch.equal(parameters(load_model(tmp_path / "run")), task.weights[4])
+    assert torch.equal(parameters(load_model(tmp_path / "run/checkpoints/last")), task.weights[7])
+    assert not torch.equal(task.weights[4], task.weights[7])
+
+
+def test_training_goes_on_while_it_gets_better(tmp_path):
+    outcome = train(tmp_path, judged(*range(20, 0, -1)), updates=10, validate_every=1, patience=1)
+    assert (outcome.reason, outcome.updates) == ("finished", 10)
+
+
+def test_a_limit_in_minutes_ends_the_run(tmp_path):
+    outcome = train(tmp_path, minutes=0.5 / 60, validate_every=10**6)
+    assert outcome.reason == "finished"
+    assert 0.5 <= outcome.seconds < 5
+    assert outcome.updates > 1
+
+
+class Breaking(NextSymbol):
+    """A loss, or only its gradient, that stops being finite at the fourth update."""
+
+    number = 0
+    gradient_only = False
+
+    def loss(self, batch, state):
+        loss, symbols, state = super().loss(batch, state)
+        self.number += torch.is_grad_enabled()
+        if self.number == 4 and self.gradient_only:
+            loss = loss + (loss - loss.detach()).abs().sqrt()  # value 0, gradient infinite
+        elif self.number == 4:
+            loss = loss * math.nan
+        return loss, symbols, state
+
+
+@pytest.mark.parametrize("gradient_only", [False, True])
+def test_a_loss_that_is_not_finite_stops_with_the_best_model_kept(tmp_path, gradient_only):
+    task = objective()
+    task.__class__ = Breaking
+    task.gradient_only = gradient_only
+    what = "gradient norm became (nan|inf)" if gradient_only else "loss became nan"
+    with pytest.raises(SettingError, match=rf"the {what} at update 4; .*--learning-rate .*update 2, is kept in .*run"):
+        train(tmp_path, task, validate_every=2, learning_rate=0.01)
+    assert torch.isfinite(parameters(load_model(tmp_path / "run"))).all()
+
+
+def press_ctrl_c(at, times=1):
+    def report(event):
+        if isinstance(event, Updated) and event.update == at:
+            for _ in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    return report
+
+
+def test_ctrl_c_stops_after_the_update_and_keeps_the_model(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    network = model()
+    outcome = train(tmp_path, objective(network=network), press_ctrl_c(at=3))
+    assert (outcome.reason, outcome.updates) == ("interrupted", 3)
+    assert torch.equal(parameters(load_model(tmp_path / "run/checkpoints/last")), parameters(network))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_stops_at_once_and_the_model_is_still_there(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, report=press_ctrl_c(at=3, times=2))
+    load_model(tmp_path / "run")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_disk_that_fills_up_stops_the_run_and_the_model_stays(tmp_path, monkeypatch):
+    task = judged(9, 5, 1)
+    sync = os.fsync
+
+    def fill_up(handle):
+        if len(task.weights) == 3:
+            raise OSError(28, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fill_up)
+    with pytest.raises(FolderError, match="No space left on device"):
+        train(tmp_path, task, validate_every=2)
+    assert torch.equal(parameters(load_model(tmp_path / "run")), task.weights[1])
+
+
+def test_what_the_files_of_a_run_hold(tmp_path):
+    samples, outcome = events(tmp_path, Sampled, updates=6, validate_every=3)
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert [(line["event"], line["update"]) for line in lines] == [
+        ("validation", 0),
+        *[("update", n) for n in (1, 2, 3)],
+        ("validation", 3),
+        *[("update", n) for n in (4, 5, 6)],
+        ("validation", 6),
+    ]
+    assert lines[4]["train"] == pytest.approx(sum(line["train"] for line in lines[1:4]) / 3)
+    assert min(line["validation"] for line in lines if line["event"] == "validation") == outcome.best
+    drawn = [json.loads(line) for line in (tmp_path / "run/samples.jsonl").read_text().splitlines()]
+    assert drawn == [{"update": sample.update, "text": sample.text} for sample in samples]
+    assert os.path.isfile(tmp_path / "run/checkpoints/last/model.json")
+
+
+def test_the_model_is_left_in_training_mode_for_updates_and_tested_in_eval_mode(tmp_path):
+    task = objective()
+    modes = []
+    task.model.register_forward_hook(lambda module, *_: modes.append((torch.is_grad_enabled(), module.training)))
+    train(tmp_path, task, updates=2)
+    assert set(modes) == {(True, True), (False, False)}
