@@ -15,7 +15,9 @@ ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Reference(),)}
 def choose(schedule: Schedule, device: torch.device, dtype: torch.dtype, name: str | None = None) -> Engine:
     """The engine called `name`, or the first that accepts; EngineError with the reason when none does."""
     if name is not None and name not in ENGINES:
-        raise EngineError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}. Leave it out to have one chosen.")
+        raise EngineError(
+            f"engine must be one of {', '.join(ENGINES)}, got {name!r}. Leave it out to have one chosen."
+        )
     reasons = {}
     for engine in [ENGINES[name]] if name else ENGINES.values():
         reason = engine.accepts(schedule, device, dtype)

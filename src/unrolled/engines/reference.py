@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from unrolled.engines.engine import Job, Outcome
 from unrolled.engines.past import Timeline
+from unrolled.engines.reference_loop import Loop
 from unrolled.engines.torch_operations import apply, every
 from unrolled.equations import Schedule
 from unrolled.equations.schedule import Phase, Product
@@ -85,7 +86,7 @@ class _Run:
     def _apply(self, position: int, operands: Sequence[Any]) -> Any:
         return apply(self.graph, self.graph.nodes[position], operands, self.job.letters)
 
-    def _multiply(self, product: Product, vector: Tensor) -> list[Tensor]:
+    def multiply(self, product: Product, vector: Tensor) -> list[Tensor]:
         """The stacked product, cut into its results; indices gather columns instead of multiplying."""
         matrix = self.stacked[product]
         if vector.is_floating_point():
@@ -101,7 +102,7 @@ class _Run:
         for phase in phases:
             for product in phase.products:
                 vector = self.values[product.vector]
-                self.values.update(zip(product.results, self._multiply(product, vector), strict=True))
+                self.values.update(zip(product.results, self.multiply(product, vector), strict=True))
             for i in phase.values:
                 self.values[i] = self._sequence_value(i)
 
@@ -128,7 +129,11 @@ class _Run:
         if node.operation == "delayed":
             name, delay = str(self.graph.nodes[node.operands[0]].value), self.graph.delay(node)
         return self.timeline.earlier(
-            self._known_sequence(name), self.job.states[name], self.job.start[name], delay, self.timeline.moments
+            self._known_sequence(name),
+            self.job.states[name],
+            self.job.start[name],
+            delay,
+            self.timeline.moments,
         )
 
     def _known_sequence(self, name: str) -> Tensor:
@@ -152,87 +157,14 @@ class _Run:
     # --- step by step ----------------------------------------------------------------------------
 
     def _loop(self) -> None:
-        schedule = self.schedule
-        crossing = schedule.into("step")
-        pieces = {i: self.values[i].split(list(self.steps.counts)) for i in crossing}
-        wanted = {*schedule.into("after"), self.graph.output, *(i for _, i in schedule.records)}
-        wanted |= {self.next[name] for name in (*self.kinds.trailing,)}
-        kept: dict[int, list[Tensor]] = {i: [] for i in wanted if schedule.group_of.get(i) == "step"}
-        kept |= {self._leaf(name): [] for name in self.kinds.looped if self._leaf(name) in wanted}
-        kept |= {i: [] for i in wanted if self._is_looped_delay(i)}
-        past = {name: list(self.job.states[name]) for name in self.kinds.looped}
-        clock = self.job.clock
-        for t in self.steps.order:
-            count = self.steps.counts[t]
-            past, clock = self._reset(past, clock, t, count)
-            values = self._begin(past, count) | {i: pieces[i][t] for i in crossing}
-            for phase in schedule.step:
-                self._step(phase, values, clock[:count])
-            past = {name: _advance(past[name], values[self.next[name]], count) for name in past}
-            clock = torch.cat([clock[:count] + 1, clock[count:]])
-            for i, rows in kept.items():
-                rows.append(values[i])
-        self.final = {name: torch.stack(slots) for name, slots in past.items()}
-        for i, rows in kept.items():
+        loop = Loop(self.job, self.values, self.multiply)
+        loop.run()
+        self.final = {name: torch.stack(slots) for name, slots in loop.past.items()}
+        for i, rows in loop.kept.items():
             self.values[i] = self._joined(i, rows)
-
-    def _leaf(self, name: str) -> int:
-        return self.graph.leaf[name]
-
-    def _is_looped_delay(self, position: int) -> bool:
-        node = self.graph.nodes[position]
-        return node.operation == "delayed" and self.graph.nodes[node.operands[0]].value in self.kinds.looped
-
-    def _reset(
-        self, past: dict[str, list[Tensor]], clock: Tensor, t: int, count: int
-    ) -> tuple[dict[str, list[Tensor]], Tensor]:
-        """Put the start of the layer in place of everything carried, in the rows that are reset before step t."""
-        if self.job.resets is None:
-            return past, clock
-        start = self.steps.offsets[t]
-        now = functional.pad(self.job.resets[start : start + count], (0, self.steps.rows - count))
-        fresh = {
-            name: [torch.where(now[:, None], self.job.start[name], slot) for slot in slots]
-            for name, slots in past.items()
-        }
-        return fresh, torch.where(now, 0, clock)
-
-    def _begin(self, past: dict[str, list[Tensor]], count: int) -> dict[int, Any]:
-        """The values that are there when a step begins: looped states and their delays."""
-        values: dict[int, Any] = {self._leaf(name): slots[0][:count] for name, slots in past.items()}
-        for i, node in enumerate(self.graph.nodes):
-            if self._is_looped_delay(i):
-                name = self.graph.nodes[node.operands[0]].value
-                values[i] = past[name][self.graph.delay(node) - 1][:count]
-        return values
-
-    def _step(self, phase: Phase, values: dict[int, Any], clock: Tensor) -> None:
-        for product in phase.products:
-            results = self._multiply(product, self._now(product.vector, values, len(clock)))
-            values.update(zip(product.results, results, strict=True))
-        for i in phase.values:
-            node = self.graph.nodes[i]
-            if node.operation == "every":
-                values[i] = every(self.graph.number(node.operands[0]), clock, self.job.letters["H"], self.dtype)
-            else:
-                values[i] = self._apply(i, [self._now(o, values, len(clock)) for o in node.operands])
-
-    def _now(self, position: int, values: dict[int, Any], count: int) -> Any:
-        if position in values:
-            return values[position]
-        value = self.values[position]
-        return value[:count] if position in self.schedule.rows else value
 
     def _joined(self, position: int, rows: list[Tensor]) -> Tensor:
         if not rows:
             size = self.graph.size(position).value(self.job.letters)
             return next(iter(self.job.states.values())).new_zeros(0, size)
         return torch.cat(rows[::-1] if self.steps.reverse else rows)
-
-
-def _advance(slots: list[Tensor], new: Tensor, count: int) -> list[Tensor]:
-    """The last K values one step later; rows beyond `count` are not running and keep theirs."""
-    if count == len(slots[0]):
-        return [new, *slots[:-1]]
-    newer = [new, *(slot[:count] for slot in slots[:-1])]
-    return [torch.cat([now, slot[count:]]) for now, slot in zip(newer, slots, strict=True)]

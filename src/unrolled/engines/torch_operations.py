@@ -66,7 +66,9 @@ def signed_sum(terms: Sequence[Value], signs: Sequence[int]) -> Value:
 def apply(graph: Graph, node: Node, operands: Sequence[Any], letters: Mapping[str, int]) -> Any:
     """The value of a node that is neither a leaf, nor a product, nor a matter of time."""
     if all(isinstance(operand, float) for operand in operands) and node.operation != "sum":
-        compute = OPERATIONS[node.operation].numpy  # numbers are computed in float64 and rounded once, at their use
+        compute = OPERATIONS[
+            node.operation
+        ].numpy  # numbers are computed in float64 and rounded once, at their use
         assert compute is not None
         return float(compute(*operands))
     if node.operation == "sum":

@@ -11,7 +11,9 @@ Capacities = Mapping[tuple[Vertex, Vertex], float]
 TINY = 1e-12
 
 
-def minimum_cut(capacities: Capacities[Vertex], source: Vertex, sink: Vertex, late: bool = False) -> set[Vertex]:
+def minimum_cut(
+    capacities: Capacities[Vertex], source: Vertex, sink: Vertex, late: bool = False
+) -> set[Vertex]:
     """The vertices on the source's side of a cheapest cut; of equal cuts the nearest to the source, or `late`.
 
     Edges that must not be cut have capacity `float("inf")`; some cut must be finite.
@@ -21,18 +23,19 @@ def minimum_cut(capacities: Capacities[Vertex], source: Vertex, sink: Vertex, la
         forward = residual.setdefault(tail, {})
         forward[head] = forward.get(head, 0.0) + capacity
         residual.setdefault(head, {}).setdefault(tail, 0.0)
-    while path := _path(residual, source, sink):
+    while (path := _path(residual, source, sink)) is not None:
         flow = min(residual[tail][head] for tail, head in path)
         for tail, head in path:
             residual[tail][head] -= flow
             residual[head][tail] += flow
     if not late:
         return _reached(residual, source)
-    reversed_residual: dict[Vertex, dict[Vertex, float]] = {vertex: {} for vertex in residual}
+    backward: dict[Vertex, dict[Vertex, float]] = {vertex: {} for vertex in residual}
     for tail, heads in residual.items():
         for head, capacity in heads.items():
-            reversed_residual[head][tail] = capacity
-    return set(residual) - _reached(reversed_residual, sink)
+            backward[head][tail] = capacity
+    beyond = _reached(backward, sink)
+    return set(residual) - beyond
 
 
 def _path(
@@ -55,7 +58,7 @@ def _path(
     return path
 
 
-def _reached(residual: dict[Vertex, dict[Vertex, float]], start: Vertex) -> set[Vertex]:
+def _reached(residual: Mapping[Vertex, Mapping[Vertex, float]], start: Vertex) -> set[Vertex]:
     found, waiting = {start}, [start]
     while waiting:
         for head, capacity in residual[waiting.pop()].items():

@@ -47,7 +47,9 @@ class Cell:
     ) -> Cell:
         """The cell of a Python function, traced once now."""
         signature = signature_of(function, sizes, static)
-        return cls(trace(signature, lambda *leaves: _call(function, *leaves)), function, _clean(function.__doc__))
+        return cls(
+            trace(signature, lambda *leaves: _call(function, *leaves)), function, _clean(function.__doc__)
+        )
 
     @classmethod
     def from_text(cls, text: str, filename: str = "<text>") -> Cell:
@@ -59,7 +61,9 @@ class Cell:
             signature, equations = read(text, filename)
             return cls(trace(signature, equations.trace), equations, equations.docstring)
         except RecursionError:
-            raise EquationError(f"{filename}: the equations are nested too deep. Name some of the parts.") from None
+            raise EquationError(
+                f"{filename}: the equations are nested too deep. Name some of the parts."
+            ) from None
 
     def set(self, **constants: float | Sequence[float]) -> Cell:
         """The same cell with other values for its named constants: `leaky.set(leak=0.5)`."""
@@ -67,10 +71,14 @@ class Cell:
         for name in constants:
             if name not in known:
                 listed = ", ".join(known) or "none"
-                raise EquationError(f"{self.name} has no constant {name}, its constants: {listed}. Set one of these.")
+                raise EquationError(
+                    f"{self.name} has no constant {name}, its constants: {listed}. Set one of these."
+                )
         values = {name: constant(name, value, self.name) for name, value in constants.items()}
         if any(isinstance(values[name], tuple) != isinstance(known[name], tuple) for name in values):
-            raise EquationError(f"{self.name}: a constant keeps its kind, number or tuple, got {constants}. Match it.")
+            raise EquationError(
+                f"{self.name}: a constant keeps its kind, number or tuple, got {constants}. Match it."
+            )
         graph = self.graph.with_constants(values)
         return Cell.from_text(graph_text(graph, self.doc), self.name)
 
@@ -123,7 +131,9 @@ class Cell:
         for name in sizes:
             if name not in self.named_sizes:
                 listed = ", ".join(self.named_sizes) or "none"
-                raise ShapeError(f"{self.name} has no size named {name}, its named sizes: {listed}. Use one of these.")
+                raise ShapeError(
+                    f"{self.name} has no size named {name}, its named sizes: {listed}. Use one of these."
+                )
         missing = [name for name in self.named_sizes if name not in sizes]
         if missing:
             example = ", ".join(f'"{name}": {hidden_size}' for name in missing)
@@ -154,7 +164,9 @@ class Cell:
         """The shape of every learned parameter, by its name in the equations."""
         letters = self.letters(input_size, hidden_size, **sizes)
         leaf = self.graph.leaf
-        return {name: self.shape(self.graph.shapes[leaf[name]], letters) for name in self.signature.parameters}
+        return {
+            name: self.shape(self.graph.shapes[leaf[name]], letters) for name in self.signature.parameters
+        }
 
     def state_sizes(self, input_size: int, hidden_size: int, **sizes: int) -> dict[str, int]:
         """The size of every state."""
@@ -201,7 +213,9 @@ class Cell:
         arrays = {name: np.asarray(value, dtype=np.float64) for name, value in parameters.items()}
         statics = {name: np.asarray(value, dtype=np.float64) for name, value in (static or {}).items()}
         letters = self._letters_of(inputs, arrays, statics, state)
-        start = {name: np.zeros(self.graph.size(self.graph.leaf[name]).value(letters)) for name in self.states}
+        start = {
+            name: np.zeros(self.graph.size(self.graph.leaf[name]).value(letters)) for name in self.states
+        }
         start |= {name: np.asarray(value, dtype=np.float64) for name, value in (initial or {}).items()}
         return oracle.run(
             self._function,
@@ -216,6 +230,7 @@ class Cell:
                 {name: np.asarray(value, dtype=np.float64) for name, value in (forced or {}).items()},
             ),
             self.signature.input,
+            self.graph.size(self.graph.output).value(letters),
         )
 
     def _letters_of(
@@ -280,9 +295,11 @@ def _carried(state: Any, start: Mapping[str, Vector]) -> oracle.Carried:
     return oracle.Carried({name: oracle.Past([values.get(name, start[name])]) for name in start})
 
 
-def _call(function: Callable[..., Any], builder: Builder, leaves: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+def _call(
+    function: Callable[..., Any], builder: Builder, leaves: Mapping[str, Any]
+) -> tuple[Any, Mapping[str, Any]]:
     """Run a Python function on symbols; its frame, kept by the first operation in it, has the local names."""
-    builder.code = function.__code__  # type: ignore[attr-defined]
+    builder.code = function.__code__
     returned = function(**leaves)
     names = dict(builder.frame.f_locals) if builder.frame is not None else {}
     builder.frame = None
@@ -298,7 +315,9 @@ def _clean(doc: str | None) -> str:
 @overload
 def cell(function: Callable[..., Any]) -> Cell: ...
 @overload
-def cell(*, sizes: Mapping[str, str] | None = None, static: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Cell]: ...
+def cell(
+    *, sizes: Mapping[str, str] | None = None, static: Sequence[str] = ()
+) -> Callable[[Callable[..., Any]], Cell]: ...
 def cell(
     function: Callable[..., Any] | None = None,
     *,

@@ -107,7 +107,7 @@ class Graph:
         """The value of a "number" or "constant" node."""
         node = self.nodes[position]
         value = self.constants[node.value] if node.operation == "constant" else node.value
-        return value  # type: ignore[no-any-return]
+        return value
 
     def delays(self) -> Mapping[str, int]:
         """How many steps back each state is read: 1, or the largest k of `delayed(state, k)`."""

@@ -34,7 +34,8 @@ def state_kinds(graph: Graph, forced: frozenset[str]) -> StateKinds:
     """Sort the states: a forced one is known, and so is one whose next value needs no unknown state."""
     reads = states_read(graph)
     needs = {
-        name: reads[position] for name, position in zip(graph.signature.states, graph.next_states, strict=True)
+        name: reads[position]
+        for name, position in zip(graph.signature.states, graph.next_states, strict=True)
     }
     known = set(forced)
     while more := {name for name in needs if name not in known and needs[name] <= known}:
@@ -82,13 +83,17 @@ def movable(node: Node) -> bool:
     return OPERATIONS[node.operation].kind in ("elementwise", "condition", "structure")
 
 
-def sink_before(graph: Graph, rank: list[int], step: set[int], needed: set[int], results: set[int]) -> set[int]:
+def sink_before(
+    graph: Graph, rank: list[int], step: set[int], needed: set[int], results: set[int]
+) -> set[int]:
     """The known nodes that are better computed inside the loop: where the fewest floats cross.
 
     A node computed before the loop and read inside costs its floats once; what a product before the loop
     reads must stay before it. `step` are the nodes of the loop, `needed` all nodes of the run.
     """
-    candidates = {i for i in needed if rank[i] == BEFORE and movable(graph.nodes[i]) and not _starts(graph, i)}
+    candidates = {
+        i for i in needed if rank[i] == BEFORE and movable(graph.nodes[i]) and not _starts(graph, i)
+    }
     capacities: dict[tuple[object, object], float] = {("before", ("value", i)): NEVER_CUT for i in results}
     for i in needed:
         for operand in graph.nodes[i].operands:

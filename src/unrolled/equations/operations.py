@@ -56,6 +56,20 @@ def at_moment(moment: Moment) -> Iterator[None]:
         _moment.reset(token)
 
 
+# Set while a cell is being traced: `every(3)` has no traced operand to say so.
+_tracing: ContextVar[Traced | None] = ContextVar("tracing", default=None)
+
+
+@contextmanager
+def while_tracing(value: Traced) -> Iterator[None]:
+    """Let `every` write into the graph that `value` belongs to."""
+    token = _tracing.set(value)
+    try:
+        yield
+    finally:
+        _tracing.reset(token)
+
+
 def _now(word: str) -> Moment:
     try:
         return _moment.get()
@@ -71,16 +85,19 @@ def _now(word: str) -> Moment:
 
 def _sigmoid(v: Vector) -> Vector:
     e = np.exp(-np.abs(v))
-    return np.where(v >= 0, 1 / (1 + e), e / (1 + e))
+    value: Vector = np.where(v >= 0, 1 / (1 + e), e / (1 + e))
+    return value
 
 
 def _layer_norm(v: Vector) -> Vector:
-    return (v - v.mean()) / np.sqrt(v.var() + LAYER_NORM_EPSILON)
+    normed: Vector = (v - v.mean()) / np.sqrt(v.var() + LAYER_NORM_EPSILON)
+    return normed
 
 
 def _softmax(v: Vector) -> Vector:
     e = np.exp(v - v.max())
-    return e / e.sum()
+    shares: Vector = e / e.sum()
+    return shares
 
 
 def _delayed(state: Vector, steps: int) -> Vector:
@@ -155,7 +172,10 @@ class Operation:
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
-        *(Operation(leaf, "leaf", 0) for leaf in ("input", "state", "static", "parameter", "constant", "number")),
+        *(
+            Operation(leaf, "leaf", 0)
+            for leaf in ("input", "state", "static", "parameter", "constant", "number")
+        ),
         Operation("add", "elementwise", 2, np.add),
         Operation("subtract", "elementwise", 2, np.subtract),
         Operation("multiply", "elementwise", 2, np.multiply),
@@ -288,7 +308,8 @@ def delayed(state: Value, k: Value) -> Value:
 
 def every(n: Value) -> Value:
     """1 on steps 0, n, 2n, ... of the row's own clock, else 0; a tuple gives equal blocks over H."""
-    return _call("every", n)
+    tracing = _tracing.get()
+    return _call("every", n) if tracing is None else tracing.record("every", (n,))
 
 
 def upper_blocks(matrix: Value, groups: Value) -> Value:

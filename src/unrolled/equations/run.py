@@ -76,6 +76,7 @@ def run(
     hidden_size: int,
     steps: Sequenced,
     input_name: str,
+    output_size: int,
 ) -> Run:
     """Run `function` over `sequence` (T, I) from `carried`; a reset goes back to `initial`."""
     outputs: list[Vector] = []
@@ -94,8 +95,9 @@ def run(
         carried = Carried({name: carried.past[name].after(kept[name]) for name in names}, carried.clock + 1)
         for name in names:
             values[name].append(new[name])
-    return Run(_stack(outputs, initial[names[0]]), {n: _stack(values[n], initial[n]) for n in names}, carried)
+    states = {name: _stack(values[name], len(initial[name])) for name in names}
+    return Run(_stack(outputs, output_size), states, carried)
 
 
-def _stack(rows: list[Vector], like: Vector) -> Vector:
-    return np.stack(rows) if rows else np.zeros((0, len(like)))
+def _stack(rows: list[Vector], size: int) -> Vector:
+    return np.stack(rows) if rows else np.zeros((0, size))

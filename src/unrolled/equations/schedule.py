@@ -101,11 +101,15 @@ def make_schedule(graph: Graph, forced: Iterable[str] = (), records: Iterable[st
     for name in forced:
         if name not in graph.signature.states:
             listed = ", ".join(graph.signature.states)
-            raise EquationError(f"{graph.signature.name} has no state {name}, its states: {listed}. Force one of these.")
+            raise EquationError(
+                f"{graph.signature.name} has no state {name}, its states: {listed}. Force one of these."
+            )
     for name in records:
         if name not in graph.named:
             listed = ", ".join(graph.named)
-            raise EquationError(f"{graph.signature.name} has no value {name}, its values: {listed}. Record one of these.")
+            raise EquationError(
+                f"{graph.signature.name} has no value {name}, its values: {listed}. Record one of these."
+            )
     return _schedule(graph, forced, records)
 
 
@@ -162,7 +166,9 @@ def _nested(
 class _Planner:
     """Assigns every needed node of a simplified graph to a group and a phase."""
 
-    def __init__(self, graph: Graph, kinds: StateKinds, forced: tuple[str, ...], records: tuple[str, ...]) -> None:
+    def __init__(
+        self, graph: Graph, kinds: StateKinds, forced: tuple[str, ...], records: tuple[str, ...]
+    ) -> None:
         self.graph = graph
         self.kinds = kinds
         self.forced = forced

@@ -83,7 +83,9 @@ class Inference:
             return self._leaf(position, node)
         for operand in node.operands[1 if node.operation == "where" else 0 :]:
             if OPERATIONS[self.nodes[operand].operation].kind == "condition":
-                self._refuse(position, f"a comparison stands in {self._text(position)}", "Use where(a > b, u, v).")
+                self._refuse(
+                    position, f"a comparison stands in {self._text(position)}", "Use where(a > b, u, v)."
+                )
         rule = getattr(self, f"_{node.operation}", None) or getattr(self, f"_{kind}")
         return rule(position, node)  # type: ignore[no-any-return]
 
@@ -197,11 +199,13 @@ class Inference:
         value = dict(self.signature.constants)[node.value] if node.operation == "constant" else node.value
         entries = value if isinstance(value, tuple) else (value,)
         if isinstance(value, tuple) and not tuples:
-            self._refuse(position, f"{self._text(position)} needs one number, got {value}", "Give one number.")
+            self._refuse(
+                position, f"{self._text(position)} needs one number, got {value}", "Give one number."
+            )
         if any(entry != int(entry) or entry < 1 for entry in entries):
             self._refuse(position, f"{self._text(position)} needs whole numbers >= 1, got {value}",
                          "Change the number.")  # fmt: skip
-        return value  # type: ignore[no-any-return]
+        return value
 
     # --- results ---------------------------------------------------------------------------------
 

@@ -28,7 +28,9 @@ def make_signature(
     values = tuple((key, constant(key, value, place)) for key, value in constants)
     states = [entry for entry in positional[1:] if entry not in statics]
     if not states:
-        raise EquationError(f"{place}: a cell needs its input and at least one state. Write `def {name}(x, h, ...)`.")
+        raise EquationError(
+            f"{place}: a cell needs its input and at least one state. Write `def {name}(x, h, ...)`."
+        )
     if tuple(positional[len(positional) - len(statics) :]) != tuple(statics):
         raise EquationError(
             f"{place}: the static inputs {', '.join(statics)} must be the last positional parameters, in this order. "
@@ -36,7 +38,13 @@ def make_signature(
         )
     _check_names([*positional, *learned, *(key for key, _ in values)], place)
     return Signature(
-        name, positional[0], tuple(states), tuple(statics), tuple(learned), values, tuple(sorted(sizes.items()))
+        name,
+        positional[0],
+        tuple(states),
+        tuple(statics),
+        tuple(learned),
+        values,
+        tuple(sorted(sizes.items())),
     )
 
 
@@ -53,7 +61,9 @@ def _check_names(names: Sequence[str], place: str) -> None:
         if name in WORDS:
             raise EquationError(f"{place}: {name} is a word of the equations. Choose another name.")
         if name.startswith("_") or keyword.iskeyword(name):
-            raise EquationError(f"{place}: {name} cannot name a parameter. Choose a name that begins with a letter.")
+            raise EquationError(
+                f"{place}: {name} cannot name a parameter. Choose a name that begins with a letter."
+            )
         if names.count(name) > 1:
             raise EquationError(f"{place}: {name} is there twice. Choose another name for one of them.")
 
@@ -70,11 +80,9 @@ def constant(name: str, value: Any, place: str) -> Number:
     )
 
 
-def signature_of(
-    function: Callable[..., Any], sizes: Mapping[str, str], statics: Sequence[str]
-) -> Signature:
+def signature_of(function: Callable[..., Any], sizes: Mapping[str, str], statics: Sequence[str]) -> Signature:
     """The signature of a cell written as a Python function."""
-    code = function.__code__  # type: ignore[attr-defined]
+    code = function.__code__
     place = f"{code.co_filename}:{code.co_firstlineno}"
     positional: list[str] = []
     learned: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from unrolled.equations.graph import LEAVES, Graph, Node, Signature
 
@@ -22,6 +23,18 @@ BINARY = {
 Inline = Callable[[int], tuple[str, int]]
 
 
+@dataclass(frozen=True)
+class Notation:
+    """How operations are spelled where it is not Python's way."""
+
+    signs: Mapping[str, str] = field(default_factory=dict)
+    calls: Mapping[str, str] = field(default_factory=dict)
+
+
+PYTHON = Notation()
+MATHS = Notation(signs={"matmul": "·", "multiply": "⊙", "greater_equal": "≥"}, calls={"sigmoid": "σ"})
+
+
 def number_text(value: float | tuple[float, ...]) -> str:
     """A number as a person would type it: 1, not 1.0."""
     if isinstance(value, tuple):
@@ -30,13 +43,15 @@ def number_text(value: float | tuple[float, ...]) -> str:
     return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
 
 
-def write(node: Node, inline: Inline) -> tuple[str, int]:
+def write(node: Node, inline: Inline, notation: Notation = PYTHON) -> tuple[str, int]:
     """The source of one node and how tightly it binds; `inline` gives that of an operand."""
     operation, operands = node.operation, node.operands
     if operation == "number":
         return number_text(node.value), TIGHT
     if operation in BINARY:
-        return _binary(operation, operands, inline)
+        return _binary(operation, operands, inline, notation)
+    if operation == "sum":
+        return _sum(node, inline), SUM
     if operation == "negative":
         return "-" + _wrapped(inline(operands[0]), SIGN), SIGN
     if operation == "transpose":
@@ -45,11 +60,22 @@ def write(node: Node, inline: Inline) -> tuple[str, int]:
     if operation == "part":
         index, count = node.value
         return f"split({inside}, {count})[{index}]", TIGHT
-    return f"{operation}({inside})", TIGHT
+    if operation == "columns":
+        start, stop = node.value
+        return f"{inside}[:, {start}:{stop}]", TIGHT
+    return f"{notation.calls.get(operation, operation)}({inside})", TIGHT
 
 
-def _binary(operation: str, operands: tuple[int, ...], inline: Inline) -> tuple[str, int]:
+def _sum(node: Node, inline: Inline) -> str:
+    terms = [(" + " if sign > 0 else " - ") + _wrapped(inline(i), PRODUCT)
+             for i, sign in zip(node.operands, node.value, strict=True)]  # fmt: skip
+    text = "".join(terms)
+    return text[3:] if text.startswith(" + ") else "-" + text[3:]
+
+
+def _binary(operation: str, operands: tuple[int, ...], inline: Inline, notation: Notation) -> tuple[str, int]:
     sign, strength = BINARY[operation]
+    sign = notation.signs.get(operation, sign)
     left, right = inline(operands[0]), inline(operands[1])
     # Python groups to the left, so an equal strength on the right needs parentheses; the tracer reads
     # `A @ B @ h` as A @ (B @ h), so a product on the right of @ does not.
@@ -62,16 +88,25 @@ def _wrapped(piece: tuple[str, int], needed: int) -> str:
     return text if strength >= needed else f"({text})"
 
 
-def expression(nodes: Sequence[Node], position: int, names: Mapping[int, str] | None = None) -> str:
+def expression(
+    nodes: Sequence[Node], position: int, names: Mapping[int, str] | None = None, notation: Notation = PYTHON
+) -> str:
     """The source of one value, written out down to the leaves and to `names`."""
     known = names or {}
 
     def inline(i: int) -> tuple[str, int]:
-        if i in known and i != position:
+        if i in known:
             return known[i], TIGHT
-        return (str(nodes[i].value), TIGHT) if nodes[i].operation in LEAVES else write(nodes[i], inline)
+        return (
+            (str(nodes[i].value), TIGHT)
+            if nodes[i].operation in LEAVES
+            else write(nodes[i], inline, notation)
+        )
 
-    return inline(position)[0]
+    node = nodes[position]
+    return (
+        known.get(position, str(node.value)) if node.operation in LEAVES else write(node, inline, notation)[0]
+    )
 
 
 def signature_text(signature: Signature) -> str:
@@ -83,7 +118,10 @@ def signature_text(signature: Signature) -> str:
     if signature.statics:
         options.append("static=(" + "".join(f'"{name}", ' for name in signature.statics).rstrip(" ") + ")")
     positional = [signature.input, *signature.states, *signature.statics]
-    keywords = [*signature.parameters, *(f"{name}={number_text(value)}" for name, value in signature.constants)]
+    keywords = [
+        *signature.parameters,
+        *(f"{name}={number_text(value)}" for name, value in signature.constants),
+    ]
     arguments = positional + (["*", *keywords] if keywords else [])
     decorator = f"@cell({', '.join(options)})" if options else "@cell"
     return f"{decorator}\ndef {signature.name}({', '.join(arguments)}):"
@@ -138,9 +176,12 @@ class _Statements:
 
     def body(self) -> list[str]:
         # Aliases of leaves come first: a later statement may take the leaf's name away.
-        for position, names in sorted(self.labels.items(), key=lambda item: (item[0] not in self.names, item[0])):
+        for position, names in sorted(
+            self.labels.items(), key=lambda item: (item[0] not in self.names, item[0])
+        ):
             self.assign(position, names)
-        return [*self.lines, f"return {', '.join(self.inline(i)[0] for i in self.results)}"]
+        returned = ", ".join(self.inline(i)[0] for i in self.results)  # may still write lines
+        return [*self.lines, f"return {returned}"]
 
 
 def graph_text(graph: Graph, doc: str = "") -> str:

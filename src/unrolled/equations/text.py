@@ -75,7 +75,9 @@ class Scope:
 
     def _unpack(self, target: Any, value: Any) -> None:
         if len(target.elts) != len(value):
-            self.refuse(target, f"{len(value)} parts are given to {len(target.elts)} names", "Name every part.")
+            self.refuse(
+                target, f"{len(value)} parts are given to {len(target.elts)} names", "Name every part."
+            )
         self.names.update(zip((name.id for name in target.elts), value, strict=True))
 
     def value(self, node: Any) -> Any:
@@ -126,7 +128,11 @@ class Scope:
         try:
             return WORDS[word](*operands)
         except TypeError as error:
-            self.refuse(node, f"{word}() cannot take these operands ({error})", "Look the word up in the documentation.")
+            self.refuse(
+                node,
+                f"{word}() cannot take these operands ({error})",
+                "Look the word up in the documentation.",
+            )
 
     def _attribute(self, node: ast.Attribute) -> Any:
         matrix = self.value(node.value)
@@ -137,7 +143,9 @@ class Scope:
         parts = self.value(node.value)
         index = node.slice.value  # type: ignore[attr-defined]
         if not 0 <= index < len(parts):
-            self.refuse(node, f"part {index} of {len(parts)} parts", f"Parts count from 0 to {len(parts) - 1}.")
+            self.refuse(
+                node, f"part {index} of {len(parts)} parts", f"Parts count from 0 to {len(parts) - 1}."
+            )
         return parts[index]
 
     def refuse(self, node: Any, what: str, cure: str) -> NoReturn:
@@ -181,7 +189,9 @@ class Reader:
                 f"{self.filename}:{error.lineno}:{error.offset}: {error.msg}. Write the cell as a Python function."
             ) from None
         except (ValueError, RecursionError, MemoryError) as error:
-            raise EquationError(f"{self.filename}: cannot be read ({error}). Write the cell as a Python function.") from None
+            raise EquationError(
+                f"{self.filename}: cannot be read ({error}). Write the cell as a Python function."
+            ) from None
 
     def _definition(self, module: ast.Module) -> ast.FunctionDef:
         found: list[ast.FunctionDef] = []
@@ -200,7 +210,9 @@ class Reader:
     def _harmless(self, statement: ast.stmt) -> bool:
         """A module docstring, and the imports that a Python file of the same cell needs: neither does anything."""
         if isinstance(statement, ast.ImportFrom):
-            return statement.module in ("unrolled", "unrolled.equations", "__future__") and statement.level == 0
+            return (
+                statement.module in ("unrolled", "unrolled.equations", "__future__") and statement.level == 0
+            )
         return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
     def _decorator(self, definition: ast.FunctionDef) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -216,7 +228,9 @@ class Reader:
     def _options(self, decorator: ast.Call, options: dict[str, Any]) -> None:
         for keyword in decorator.keywords:
             if keyword.arg not in options or decorator.args:
-                self.refuse(decorator, "@cell takes sizes= and static=", 'Write @cell(sizes={"y": "output"}).')
+                self.refuse(
+                    decorator, "@cell takes sizes= and static=", 'Write @cell(sizes={"y": "output"}).'
+                )
             try:
                 options[keyword.arg] = ast.literal_eval(keyword.value)
             except ValueError:
@@ -244,7 +258,9 @@ class Reader:
         try:
             return ast.literal_eval(node)
         except ValueError:
-            self.refuse(node, "a constant's default must be a number or a tuple of numbers", "Write the number out.")
+            self.refuse(
+                node, "a constant's default must be a number or a tuple of numbers", "Write the number out."
+            )
 
     def _body(self, definition: ast.FunctionDef, body: list[ast.stmt]) -> None:
         if not body or not isinstance(body[-1], ast.Return) or body[-1].value is None:
@@ -252,7 +268,11 @@ class Reader:
         for statement in body[:-1]:
             if not isinstance(statement, ast.Assign):
                 what = type(statement).__name__.lower()
-                self.refuse(statement, f"a cell is made of lines `name = equation`, got `{what}`", "Rewrite this line.")
+                self.refuse(
+                    statement,
+                    f"a cell is made of lines `name = equation`, got `{what}`",
+                    "Rewrite this line.",
+                )
             for target in statement.targets:
                 self._target(target)
             self._expression(statement.value)
@@ -262,7 +282,9 @@ class Reader:
         names = target.elts if isinstance(target, ast.Tuple) else [target]
         for name in names:
             if not isinstance(name, ast.Name):
-                self.refuse(target, "an equation defines a name, or the names of split()", "Write `name = ...`.")
+                self.refuse(
+                    target, "an equation defines a name, or the names of split()", "Write `name = ...`."
+                )
             if name.id in WORDS:
                 self.refuse(name, f"{name.id} is a word of the equations", "Choose another name.")
 
@@ -275,13 +297,19 @@ class Reader:
         cure = "Use numbers, the cell's names, + - * / @, comparisons in where(), .T and the words."
         if isinstance(node, ast.Call):
             if not (isinstance(node.func, ast.Name) and node.func.id in WORDS and not node.keywords):
-                self.refuse(node, f"`{_short(node)}` is not a word of the equations", f"The words are {', '.join(WORDS)}.")
+                self.refuse(
+                    node,
+                    f"`{_short(node)}` is not a word of the equations",
+                    f"The words are {', '.join(WORDS)}.",
+                )
         elif isinstance(node, ast.Constant):
             if type(node.value) not in (int, float):
                 self.refuse(node, f"`{_short(node)}` is not a number", cure)
         elif isinstance(node, ast.Attribute):
             if node.attr != "T":
-                self.refuse(node, f"`.{node.attr}` is not a word of the equations", "The only attribute is .T.")
+                self.refuse(
+                    node, f"`.{node.attr}` is not a word of the equations", "The only attribute is .T."
+                )
         elif isinstance(node, ast.Subscript):
             part = isinstance(node.value, ast.Call) and isinstance(node.slice, ast.Constant)
             if not part or type(node.slice.value) is not int or node.value.func.id != "split":  # type: ignore[attr-defined]

@@ -10,7 +10,14 @@ from typing import Any, NoReturn, TypeAlias
 
 from unrolled.equations.check import check
 from unrolled.equations.graph import Graph, Node, Shape, Signature, canonical, reachable
-from unrolled.equations.operations import OPERATIONS, WORDS, Traced, is_finite_number, is_number
+from unrolled.equations.operations import (
+    OPERATIONS,
+    WORDS,
+    Traced,
+    is_finite_number,
+    is_number,
+    while_tracing,
+)
 from unrolled.equations.shapes import Inference
 from unrolled.errors import EquationError
 
@@ -118,7 +125,12 @@ class Symbol(Traced):
             return self.builder.symbol("part", (vector,), (index, count))
         arity = OPERATIONS[operation].arity
         assert arity is None or len(operands) == arity, operation
-        if operation == "delayed" and is_number(operands[1]) and operands[1] == 1 and self.node.operation == "state":
+        if (
+            operation == "delayed"
+            and is_number(operands[1])
+            and operands[1] == 1
+            and self.node.operation == "state"
+        ):
             return self
         return self.builder.symbol(operation, operands)
 
@@ -209,15 +221,19 @@ class Symbol(Traced):
         self._refuse("a vector cannot be iterated over", "Use split(v, n) for equal parts.")
 
     def __len__(self) -> int:
-        self._refuse("a vector has no length before the sizes are chosen", "Name sizes with @cell(sizes=...).")
+        self._refuse(
+            "a vector has no length before the sizes are chosen", "Name sizes with @cell(sizes=...)."
+        )
 
     def __getitem__(self, key: object) -> NoReturn:
         self._refuse("a vector cannot be indexed", "Use split(v, n) for equal parts.")
 
     def __float__(self) -> float:
-        self._refuse("a vector is not one number", "Use the words of unrolled.equations, not math or float().")
+        self._refuse(
+            "a vector is not one number", "Use the words of unrolled.equations, not math or float()."
+        )
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
     def __pow__(self, other: object) -> NoReturn:
         self._refuse("** is not a word of the equations", "Write v * v, or exp(n * log(v)).")
@@ -250,7 +266,8 @@ def _plain(value: object) -> bool:
 def trace(signature: Signature, body: Body) -> Graph:
     """The graph of a cell: run `body` on symbols, infer the shapes, put the nodes in canonical order."""
     builder = Builder(signature)
-    returned, local_names = body(builder, builder.leaves)
+    with while_tracing(builder.leaves[signature.input]):
+        returned, local_names = body(builder, builder.leaves)
     output, states = _results(builder, returned)
     labels = _labels(builder, local_names)
     _known_sizes(builder, labels)
@@ -334,4 +351,6 @@ def _all_used(builder: Builder, used: set[int]) -> None:
 
 def _output_is_vector(signature: Signature, shape: Shape) -> None:
     if len(shape) != 1:
-        raise EquationError(f"cell {signature.name}: the output must be a vector, got a number. Return a vector.")
+        raise EquationError(
+            f"cell {signature.name}: the output must be a vector, got a number. Return a vector."
+        )

@@ -27,6 +27,7 @@ class Arguments:
     forced: Mapping[str, Tensor]
     static: Mapping[str, Tensor]
     steps: int | None
+    autocast: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,12 @@ class _Reader:
     def input(self, state: Any) -> Tensor | None:
         """The input as (T, B, I) or (T, B) indices, or None without input."""
         if self.given.x is None:
-            return self._without_input(state)
+            self._without_input(state)
+            return None
         if self.given.steps is not None:
-            raise ShapeError("steps= is for networks without input, and x says T already. Leave one of them out.")
+            raise ShapeError(
+                "steps= is for networks without input, and x says T already. Leave one of them out."
+            )
         x = self.given.x
         indices = not x.is_floating_point()
         dimensions = 2 if indices else 3
@@ -88,7 +92,8 @@ class _Reader:
             layout = "B, T" if self.layer.batch_first else "T, B"
             inside = "" if indices else ", I"
             raise ShapeError(
-                f"the input must be ({layout}{inside}), or without B for one sequence, got {tuple(x.shape)}. Reshape it."
+                f"the input must be ({layout}{inside}), or without B for one sequence, "
+                f"got {tuple(x.shape)}. Reshape it."
             )
         self.single = x.dim() == dimensions - 1
         x = self.time_first(x.unsqueeze(1) if self.single else x, already=self.single)
@@ -126,7 +131,9 @@ class _Reader:
         if real.numel() and not torch.compiler.is_compiling():
             low, high = int(real.min()), int(real.max())
             if low < 0 or high >= size:
-                raise ShapeError(f"indices must lie from 0 to I-1 = {size - 1}, got {low} to {high}. Correct the input.")
+                raise ShapeError(
+                    f"indices must lie from 0 to I-1 = {size - 1}, got {low} to {high}. Correct the input."
+                )
         return x.long()
 
     def _real(self, x: Tensor) -> Tensor:
@@ -156,14 +163,12 @@ class _Reader:
         wanted = self.layer._like().dtype
         if value.dtype == wanted:
             return value
-        if torch.is_autocast_enabled(value.device.type) or self._was_autocast:
+        if self.given.autocast:
             return value.to(wanted)
         raise ShapeError(
             f"expected {what} to have the same dtype as the parameters, but got: {value.dtype} != {wanted}. "
             f"Use .to({wanted})."
         )
-
-    _was_autocast = False
 
     # --- the rest --------------------------------------------------------------------------------
 
@@ -178,7 +183,9 @@ class _Reader:
             state = (state,)
         if not isinstance(state, Mapping):
             if len(state) != len(names):
-                raise ShapeError(f"the state must be ({', '.join(names)}), got {len(state)} tensors. Give one for each.")
+                raise ShapeError(
+                    f"the state must be ({', '.join(names)}), got {len(state)} tensors. Give one for each."
+                )
             state = dict(zip(names, state, strict=True))
         return self._from_tensors(state)
 
@@ -186,10 +193,14 @@ class _Reader:
         blank = self.layer._start_state(self.shape[1])
         for name in values:
             if name not in blank.names:
-                raise ShapeError(f"the cell has the states {', '.join(blank.names)}, not {name}. Use one of these.")
+                raise ShapeError(
+                    f"the cell has the states {', '.join(blank.names)}, not {name}. Use one of these."
+                )
         whole = {name: self._checked_value(name, value, blank[name].shape) for name, value in values.items()}
         cells = [
-            CellState({n: whole[n][i].expand_as(v) if n in whole else v for n, v in cell.values.items()}, cell.clock)
+            CellState(
+                {n: whole[n][i].expand_as(v) if n in whole else v for n, v in cell.values.items()}, cell.clock
+            )
             for i, cell in enumerate(blank.cells)
         ]
         return State(cells)
@@ -198,7 +209,9 @@ class _Reader:
         if self.single and value.dim() == 2:
             value = value.unsqueeze(1)
         if value.shape != shape:
-            raise ShapeError(f"the state {name} must be (L*D, B, n) = {tuple(shape)}, got {tuple(value.shape)}. Reshape it.")
+            raise ShapeError(
+                f"the state {name} must be (L*D, B, n) = {tuple(shape)}, got {tuple(value.shape)}. Reshape it."
+            )
         return self._like(value, f"the state {name}")
 
     def _checked_state(self, state: State) -> State:
@@ -208,7 +221,9 @@ class _Reader:
             for mine, theirs in zip(state.cells, blank.cells, strict=False)
         )
         if not fits:
-            raise ShapeError(f"the state must fit the layer and the batch: expected {blank}, got {state}. Use its own state.")
+            raise ShapeError(
+                f"the state must fit the layer and the batch: expected {blank}, got {state}. Use its own state."
+            )
         return state
 
     def resets(self) -> Tensor | None:
@@ -226,14 +241,18 @@ class _Reader:
     def forced(self) -> dict[str, Tensor]:
         """The forced states as (T, B, n)."""
         if self.given.forced and (self.layer.num_layers > 1 or self.layer.bidirectional):
-            raise ShapeError("forced states belong to one layer in one direction. Use num_layers=1, bidirectional=False.")
+            raise ShapeError(
+                "states are forced in one layer, one direction. Use num_layers=1, bidirectional=False."
+            )
         sizes = self.layer.cell.state_sizes(self.layer.input_size, self.layer.hidden_size, **self.layer.sizes)
         found = {}
         for name, value in self.given.forced.items():
             value = self.time_first(value.unsqueeze(1) if self.single else value, already=self.single)
             wanted = (*self.shape, sizes.get(name, value.shape[-1]))
             if tuple(value.shape) != wanted:
-                raise ShapeError(f"forced {name} must be (T, B, n) = {wanted}, got {tuple(value.shape)}. Reshape it.")
+                raise ShapeError(
+                    f"forced {name} must be (T, B, n) = {wanted}, got {tuple(value.shape)}. Reshape it."
+                )
             found[name] = self._like(value, f"forced {name}")
         return found
 
@@ -241,8 +260,10 @@ class _Reader:
         """The static inputs as (B, n)."""
         names = self.layer.cell.signature.statics
         if set(names) != set(self.given.static):
-            wanted, got = ", ".join(names) or "none", ", ".join(self.given.static) or "none"
-            raise ShapeError(f"the cell's static inputs are {wanted}, got {got}. Give static={{name: (B, n)}}.")
+            listed, got = ", ".join(names) or "none", ", ".join(self.given.static) or "none"
+            raise ShapeError(
+                f"the cell's static inputs are {listed}, got {got}. Give static={{name: (B, n)}}."
+            )
         found = {}
         letters = self.layer._letters[0]
         graph = self.layer.cell.graph
@@ -250,7 +271,9 @@ class _Reader:
             value = value.unsqueeze(0) if self.single and value.dim() == 1 else value
             wanted = (self.shape[1], graph.size(graph.leaf[name]).value(letters))
             if tuple(value.shape) != wanted:
-                raise ShapeError(f"static {name} must be (B, n) = {wanted}, got {tuple(value.shape)}. Reshape it.")
+                raise ShapeError(
+                    f"static {name} must be (B, n) = {wanted}, got {tuple(value.shape)}. Reshape it."
+                )
             found[name] = self._like(value, f"static {name}")
         return found
 

@@ -85,11 +85,12 @@ class Recurrent(nn.Module):
         self.start = dict(start or {})
         self.initial_state = initial_state
         self._engine_name = engine
-        self._letters = [self.cell.letters(self._input_of(k), hidden_size, **self.sizes) for k in range(num_layers)]
+        self._letters = [
+            self.cell.letters(self._input_of(k), hidden_size, **self.sizes) for k in range(num_layers)
+        ]
         made = {"device": device, "dtype": dtype}
         self.weights = nn.ModuleDict({n: Weights(self._empty(i, made)) for i, n in enumerate(self._names())})
-        learned = self._names() if initial_state == "learned" else []
-        self.initial = nn.ModuleDict({n: Weights(self._zero_states(i, made)) for i, n in enumerate(learned)})
+        self.initial = self._learned_states(made) if initial_state == "learned" else None
         self.reset_parameters()
         _ = self.engine  # an engine that cannot run is refused now, not at the first batch
 
@@ -117,19 +118,31 @@ class Recurrent(nn.Module):
         return [f"l{layer}{end}" for layer in range(self.num_layers) for end in ends]
 
     def _empty(self, index: int, made: Mapping[str, Any]) -> dict[str, Tensor]:
-        shapes = self.cell.parameter_shapes(self._input_of(index // self.directions), self.hidden_size, **self.sizes)
+        shapes = self.cell.parameter_shapes(
+            self._input_of(index // self.directions), self.hidden_size, **self.sizes
+        )
         return {name: torch.empty(shape, **made) for name, shape in shapes.items()}
 
-    def _zero_states(self, index: int, made: Mapping[str, Any]) -> dict[str, Tensor]:
-        sizes = self.cell.state_sizes(self._input_of(index // self.directions), self.hidden_size, **self.sizes)
-        return {name: torch.zeros(size, **made) for name, size in sizes.items()}
+    def _state_sizes(self, index: int) -> dict[str, int]:
+        input_size = self._input_of(index // self.directions)
+        return self.cell.state_sizes(input_size, self.hidden_size, **self.sizes)
+
+    def _learned_states(self, made: Mapping[str, Any]) -> nn.ModuleDict:
+        return nn.ModuleDict(
+            {
+                layer: Weights({name: torch.zeros(n, **made) for name, n in self._state_sizes(index).items()})
+                for index, layer in enumerate(self._names())
+            }
+        )
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew; learned initial states return to zero."""
         for index, name in enumerate(self._names()):
             values = self.cell_weights(name)
-            initialise(self.cell, values, self._letters[index // self.directions], self.initialise, self.start)
-        for parameter in self.initial.parameters():
+            initialise(
+                self.cell, values, self._letters[index // self.directions], self.initialise, self.start
+            )
+        for parameter in self.initial.parameters() if self.initial is not None else ():
             nn.init.zeros_(parameter)
 
     def cell_weights(self, name: str = "l0") -> dict[str, Tensor]:
@@ -186,8 +199,10 @@ class Recurrent(nn.Module):
         Returns:
             The output (T, B, D * n) and the `State` after the last real step of every row.
         """
-        given = Arguments(x, lengths, resets, forced or {}, static or {}, steps)
-        with torch.autocast(self._like().device.type, enabled=False):
+        device = self._like().device.type
+        autocast = torch.is_autocast_enabled(device)
+        given = Arguments(x, lengths, resets, forced or {}, static or {}, steps, autocast)
+        with torch.autocast(device, enabled=False):
             return self._run(given, state)
 
     def _run(self, given: Arguments, state: Any) -> tuple[Tensor, State]:
@@ -210,7 +225,13 @@ class Recurrent(nn.Module):
         return batch.output(values), _by_row(State(ends), batch.packing.unsort)
 
     def _job(
-        self, schedule: Schedule, index: int, x: Tensor | None, batch: Any, carried: CellState, start: CellState
+        self,
+        schedule: Schedule,
+        index: int,
+        x: Tensor | None,
+        batch: Any,
+        carried: CellState,
+        start: CellState,
     ) -> Job:
         packing: Packing = batch.packing
         reverse = index % self.directions == 1
@@ -221,7 +242,7 @@ class Recurrent(nn.Module):
             steps=packing.direction(reverse),
             x=x,
             states={name: packing.sort(value, 1) for name, value in carried.values.items()},
-            start={name: value[0] for name, value in start.values.items()},
+            start={name: packing.sort(value[0], 0) for name, value in start.values.items()},
             clock=packing.sort(carried.clock, 0),
             resets=None if batch.resets is None else packing.resets(batch.resets, reverse),
             forced={name: packing.pack(value) for name, value in batch.forced.items()},
@@ -231,19 +252,19 @@ class Recurrent(nn.Module):
     def _start_state(self, rows: int) -> State:
         """The layer's own initial state: zero or learned, the same for every row, clock 0."""
         like = self._like()
+        kept = self.cell.graph.delays()
+        clock = torch.zeros(rows, dtype=torch.int64, device=like.device)
         cells = []
-        for index, name in enumerate(self._names()):
-            sizes = self.cell.state_sizes(self._input_of(index // self.directions), self.hidden_size, **self.sizes)
-            kept = self.cell.graph.delays()
+        for index, layer in enumerate(self._names()):
             values = {
-                state: self._initial_value(name, state, like.new_zeros(size)).expand(kept[state], rows, size)
-                for state, size in sizes.items()
+                name: self._initial_value(layer, name, like.new_zeros(size)).expand(kept[name], rows, size)
+                for name, size in self._state_sizes(index).items()
             }
-            cells.append(CellState(values, torch.zeros(rows, dtype=torch.int64, device=like.device)))
+            cells.append(CellState(values, clock))
         return State(cells)
 
     def _initial_value(self, layer: str, state: str, zero: Tensor) -> Tensor:
-        if self.initial_state == "zero":
+        if self.initial is None:
             return zero
         weights = self.initial[layer]
         assert isinstance(weights, Weights)
@@ -264,7 +285,10 @@ class Recurrent(nn.Module):
 
 def _by_row(state: State, change: Any) -> State:
     return State(
-        [CellState({n: change(v, 1) for n, v in cell.values.items()}, change(cell.clock, 0)) for cell in state.cells]
+        [
+            CellState({n: change(v, 1) for n, v in cell.values.items()}, change(cell.clock, 0))
+            for cell in state.cells
+        ]
     )
 
 

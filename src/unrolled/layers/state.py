@@ -73,9 +73,9 @@ class State:
         """The same values, cut off from what computed them: the border of truncated BPTT."""
         return self.map(Tensor.detach)
 
-    def to(self, *device_or_dtype: torch.device | torch.dtype | str) -> State:
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> State:
         """The state on another device, or its values in another dtype."""
-        moved = self.map(lambda value: value.to(*device_or_dtype))  # type: ignore[arg-type]
+        moved = self.map(lambda value: value.to(device=device, dtype=dtype))
         device = next(iter(moved.cells[0].values.values())).device
         return State([CellState(cell.values, cell.clock.to(device)) for cell in moved.cells])
 
