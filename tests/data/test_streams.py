@@ -12,7 +12,9 @@ from unrolled.errors import DataError, SettingError
 
 def test_documents_are_joined_by_eos_and_the_last_one_ends_too():
     vocabulary = Vocabulary.from_text(["ab"])
-    stream = encode_documents([Document("1", "ab"), Document("2", "b"), Document("3", "a", ends=False)], vocabulary)
+    stream = encode_documents(
+        [Document("1", "ab"), Document("2", "b"), Document("3", "a", ends=False)], vocabulary
+    )
     assert stream.tolist() == [2, 3, END, 3, END, 2]
     assert encode_documents([], vocabulary).tolist() == []
 

@@ -92,7 +92,7 @@ def test_a_folder_without_a_model_and_no_folder(tmp_path):
 
 def test_a_newer_format_asks_for_an_upgrade(folder):
     change(folder / "model.json", format=2)
-    with pytest.raises(FolderError, match="format 2 is newer than 1, .*pip install --upgrade unrolled"):
+    with pytest.raises(FolderError, match=r"format 2 is newer than 1, .*pip install --upgrade unrolled"):
         load_model(folder)
 
 
@@ -104,7 +104,10 @@ def test_a_newer_format_asks_for_an_upgrade(folder):
         ({"cell": {}}, "no 'equations'"),
         ({"cell": {"equations": "import os"}}, "cannot be built"),
         ({"settings": {"hidden": 5}}, "cannot be built .*hidden"),
-        ({"settings": {"hidden_size": 6}}, r"output.weight must be \(6, 6\), got \(6, 5\); .*different models"),
+        (
+            {"settings": {"hidden_size": 6}},
+            r"output.weight must be \(6, 6\), got \(6, 5\); .*different models",
+        ),
         ({"settings": {"hidden_size": 5, "num_layers": 2}}, "got absent"),
     ],
 )

@@ -74,7 +74,8 @@ def test_an_unknown_cell_names_the_nearest():
 
 def test_a_cell_with_static_inputs_is_refused():
     cell = Cell.from_text(
-        '@cell(static=("context",))\ndef told(x, h, context, *, W, U, C):\n    return tanh(W @ x + U @ h + C @ context)\n'
+        '@cell(static=("context",))\n'
+        "def told(x, h, context, *, W, U, C):\n    return tanh(W @ x + U @ h + C @ context)\n"
     )
     with pytest.raises(SettingError, match="told has the static input context"):
         build(cell=cell)

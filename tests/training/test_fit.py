@@ -52,7 +52,9 @@ def parameters(network):
 def test_it_learns_a_text_that_repeats(tmp_path):
     task = objective("abc" * 200, batch=4, steps=10)
     task.validation = Stream(VOCABULARY.encode("abc" * 30), 1)
-    validated, outcome = events(tmp_path, Validated, task=task, updates=150, learning_rate=0.02, validate_every=50)
+    validated, outcome = events(
+        tmp_path, Validated, task=task, updates=150, learning_rate=0.02, validate_every=50
+    )
     assert validated[0].validation > 1.5
     assert outcome.best < 0.1
     assert outcome.reason == "finished"
@@ -62,7 +64,7 @@ def test_it_learns_a_text_that_repeats(tmp_path):
 def test_losses_in_windows_with_carried_state_are_those_of_one_run_over_the_whole_rows(tmp_path):
     task = objective(batch=3, steps=7)
     updates, _ = events(tmp_path, Updated, task=task, epochs=2, **FIXED)
-    (inputs, targets), = task.training.windows(1000)
+    ((inputs, targets),) = task.training.windows(1000)
     logits, _ = task.model(inputs)
     losses = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
     expected = [losses[start : start + 7].mean().item() / math.log(2) for start in range(0, 20, 7)]
@@ -75,7 +77,7 @@ def test_losses_in_windows_with_carried_state_are_those_of_one_run_over_the_whol
 def test_validation_is_the_mean_over_the_whole_stream(tmp_path):
     task = objective(steps=4)
     validated, _ = events(tmp_path, Validated, task=task, updates=1, **FIXED)
-    (inputs, targets), = task.validation.windows(1000)
+    ((inputs, targets),) = task.validation.windows(1000)
     expected = cross_entropy(task.model(inputs)[0].flatten(0, 1), targets.flatten()).item() / math.log(2)
     assert [event.validation for event in validated] == pytest.approx([expected, expected], rel=1e-5)
 
@@ -183,7 +185,9 @@ def test_a_loss_that_is_not_finite_stops_with_the_best_model_kept(tmp_path, grad
     task.__class__ = Breaking
     task.gradient_only = gradient_only
     what = "gradient norm became (nan|inf)" if gradient_only else "loss became nan"
-    with pytest.raises(SettingError, match=rf"the {what} at update 4; .*--learning-rate .*update 2, is kept in .*run"):
+    with pytest.raises(
+        SettingError, match=rf"the {what} at update 4; .*--learning-rate .*update 2, is kept in .*run"
+    ):
         train(tmp_path, task, validate_every=2, learning_rate=0.01)
     assert torch.isfinite(parameters(load_model(tmp_path / "run"))).all()
 
@@ -248,6 +252,8 @@ def test_what_the_files_of_a_run_hold(tmp_path):
 def test_the_model_is_left_in_training_mode_for_updates_and_tested_in_eval_mode(tmp_path):
     task = objective()
     modes = []
-    task.model.register_forward_hook(lambda module, *_: modes.append((torch.is_grad_enabled(), module.training)))
+    task.model.register_forward_hook(
+        lambda module, *_: modes.append((torch.is_grad_enabled(), module.training))
+    )
     train(tmp_path, task, updates=2)
     assert set(modes) == {(True, True), (False, False)}

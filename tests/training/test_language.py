@@ -33,7 +33,9 @@ def train(text, tmp_path, name="run", report=lambda event: None, model=None, dat
 
 
 def weights(run):
-    return torch.cat([p.detach().flatten() for p in load_model(run.path / "checkpoints" / "last").parameters()])
+    return torch.cat(
+        [p.detach().flatten() for p in load_model(run.path / "checkpoints" / "last").parameters()]
+    )
 
 
 def test_a_run_leaves_everything_a_run_folder_holds(text, tmp_path):
@@ -101,7 +103,10 @@ def test_validation_characters_never_enter_the_vocabulary_and_are_reported(tmp_p
     run = train(path, tmp_path, report=seen.append)
     assert load_model(run.path).vocabulary.symbols == ("<unk>", "<eos>", "a", "b")
     assert isinstance(seen[0], Prepared)
-    assert "2 characters of the validation text never occur in training and count as <unk>: 'ñ' '€'" in seen[0].notes
+    assert (
+        "2 characters of the validation text never occur in training and count as <unk>: 'ñ' '€'"
+        in seen[0].notes
+    )
 
 
 def test_bits_per_character_count_every_character_and_the_end_once(text, tmp_path):
@@ -111,7 +116,9 @@ def test_bits_per_character_count_every_character_and_the_end_once(text, tmp_pat
     held_out = text.read_text()[-96:]
     symbols = torch.from_numpy(np.append(model.vocabulary.encode(held_out), 1))
     bits = -float(log_probabilities(model, symbols).sum()) / np.log(2) / 97
-    assert [event for event in seen if isinstance(event, Validated)][-1].validation == pytest.approx(bits, rel=1e-5)
+    assert [event for event in seen if isinstance(event, Validated)][-1].validation == pytest.approx(
+        bits, rel=1e-5
+    )
 
 
 def test_crlf_and_skipped_files_are_said_once(tmp_path):

@@ -32,15 +32,21 @@ def demo(*, minutes: float = 1.6, seed: int = 0, run: Path | None = None) -> Non
     from unrolled.training.progress import Progress
     from unrolled.training.settings import FitSettings
 
-    print("A gated recurrent unit reads the Python language reference and learns to predict its next character.\n")
     settings = FitSettings(minutes=minutes, seed=seed, validate_every=150)
+    print(
+        "A gated recurrent unit reads the Python language reference and learns to predict its next character.\n"
+    )
     with Progress(Console(highlight=False)) as progress:
         ended = train_language_model(training=settings, run=run, report=progress.report)
-        progress.finished(ended.outcome)
+    progress.finished(ended.outcome)
     model = load_model(ended.path)
     print("\nHow likely does it find two texts of the same length? In percent, character by character:\n")
-    print_scores(sorted((score(model, text) for text in (LIKELY, UNLIKELY)), key=lambda one: -one.log_probability))
+    print_scores(
+        sorted((score(model, text) for text in (LIKELY, UNLIKELY)), key=lambda one: -one.log_probability)
+    )
     print("\nWhat to try next:")
     print(f'  unrolled sample {ended.path} --prompt "The " --temperature 0.5    text of its own')
     print("  unrolled train lm YOUR.txt --minutes 5                     your text, any language")
-    print("  unrolled cells gru                                         the equations it ran; cells lists the others")
+    print(
+        "  unrolled cells gru                                         the equations it ran; cells lists the others"
+    )

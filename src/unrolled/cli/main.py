@@ -6,9 +6,10 @@ once.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cyclopts import App, CycloptsError
 
@@ -25,6 +26,9 @@ WRONG_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 2 for wrong input, said in one line on standard error."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A character that the terminal's encoding lacks is shown as an escape; it is no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = build()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -54,7 +58,8 @@ def build() -> App:
     )
     # By name: its settings need pydantic, which takes longer to import than everything else here.
     app.command("unrolled.cli.train:app", name="train", help="Train a model on your own data.", sort_key=0)
-    for order, command in enumerate((sample, score, cells, demo), start=1):
+    commands: tuple[Callable[..., None], ...] = (sample, score, cells, demo)
+    for order, command in enumerate(commands, start=1):
         app.command(command, sort_key=order, help_epilogue="")
     return app
 

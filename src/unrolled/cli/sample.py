@@ -72,15 +72,19 @@ def sample(
 
 
 def shown(text: str) -> str:
-    """Text for a terminal: control characters other than tab and newline must not reach it, nor broken bytes."""
-    text = text.encode("utf-8", "replace").decode()
+    """Text for a terminal: control characters other than tab and newline must not reach it."""
     if not sys.stdout.isatty():
         return text
-    return "".join(c if c in "\n\t" or c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(
+        c if c in "\n\t" or c.isprintable() or c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
 
 
 def warn_unseen(what: str, unseen: str) -> None:
     """Say on standard error which characters are read as `<unk>`."""
     if unseen:
         listed = " ".join(ascii(symbol) if not symbol.isprintable() else repr(symbol) for symbol in unseen)
-        print(f"unrolled: {what} has characters this model has never seen, read as <unk>: {listed}", file=sys.stderr)
+        print(
+            f"unrolled: {what} has characters this model has never seen, read as <unk>: {listed}",
+            file=sys.stderr,
+        )

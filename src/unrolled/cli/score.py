@@ -52,7 +52,9 @@ def score(
     from unrolled.models.folder import load_model
 
     if not texts:
-        raise SettingError(f'no text to score; give one or more in quotes: unrolled score {run} "hola" "azsx"')
+        raise SettingError(
+            f'no text to score; give one or more in quotes: unrolled score {run} "hola" "azsx"'
+        )
     model = load_model(run)
     warn_unseen("the text", model.vocabulary.unseen("".join(texts)))
     scores = sorted((score_text(model, text, end) for text in texts), key=lambda one: -one.log_probability)
@@ -94,7 +96,9 @@ def _characters(one: Score, width: int, table: Any, text: Any) -> Any:
 
 
 def _visible(symbol: str) -> str:
-    return symbol if symbol == "<eos>" or (symbol.isprintable() and symbol != " ") else ascii(symbol)[1:-1] or "' '"
+    if symbol == " ":
+        return "\N{OPEN BOX}"
+    return symbol if symbol.isprintable() else ascii(symbol)[1:-1]
 
 
 def _as_dict(one: Score) -> dict[str, Any]:

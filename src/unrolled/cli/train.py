@@ -63,7 +63,7 @@ def lm(
 
     with Progress(Console(stderr=json, highlight=False)) as progress:
         ended = train_language_model(paths, data, model, training, run, progress.report)
-        progress.finished(ended.outcome)
+    progress.finished(ended.outcome)
     if json:
         print(json_format.dumps({"run": str(ended.path), **asdict(ended.outcome)}))
     else:

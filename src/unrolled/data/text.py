@@ -113,9 +113,13 @@ def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file; give the path of a text file, a folder, or - for standard input") from error
+        raise DataError(
+            f"{path}: no such file; give the path of a text file, a folder, or - for standard input"
+        ) from error
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
+        ) from error
 
 
 def _add_folder(texts: Texts, folder: Path) -> None:

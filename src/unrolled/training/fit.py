@@ -41,7 +41,12 @@ def fit(
 
 class _Fit:
     def __init__(
-        self, objective: Objective, settings: FitSettings, run: RunFolder, report: Report, interrupt: Interrupt
+        self,
+        objective: Objective,
+        settings: FitSettings,
+        run: RunFolder,
+        report: Report,
+        interrupt: Interrupt,
     ) -> None:
         self.objective, self.settings, self.run, self.report = objective, settings, run, report
         self.interrupt = interrupt

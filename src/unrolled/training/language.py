@@ -13,7 +13,8 @@ from unrolled.cells import find
 from unrolled.data.streams import Stream, encode_documents, split_documents
 from unrolled.data.text import Document, Texts, read_texts
 from unrolled.data.vocabulary import Ids, Vocabulary
-from unrolled.errors import DataError
+from unrolled.equations import Cell
+from unrolled.errors import DataError, SettingError
 from unrolled.models.language import LanguageModel
 from unrolled.training.events import Outcome, Prepared, Report
 from unrolled.training.fit import fit
@@ -61,11 +62,13 @@ def train_language_model(
     texts = read_texts(paths)
     split = Split.of(texts.documents, data)
     _check_length(len(split.training), training)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.seed)
-        network = LanguageModel(split.vocabulary, cell, model.hidden, model.layers, model.embedding)
+    network = _first_model(split.vocabulary, cell, model, training.seed)
     objective = NextSymbol(
-        network, Stream(split.training, training.batch), split.validation_stream, training.steps, training.seed
+        network,
+        Stream(split.training, training.batch),
+        split.validation_stream,
+        training.steps,
+        training.seed,
     )
     folder = RunFolder("lm", run)
     folder.write_config(_config(paths, data, model, training))
@@ -101,6 +104,20 @@ class Split:
         return Stream(self.validation, min(_ROWS, max(1, len(self.validation) // _ROW)))
 
 
+def _first_model(vocabulary: Vocabulary, cell: Cell, settings: ModelSettings, seed: int) -> LanguageModel:
+    """The model before training, the same for the same seed; the caller's random numbers do not move."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            return LanguageModel(vocabulary, cell, settings.hidden, settings.layers, settings.embedding)
+        except RuntimeError as error:
+            if "memory" not in str(error):
+                raise
+            raise SettingError(
+                f"a model with --hidden {settings.hidden} does not fit into memory; use a smaller --hidden"
+            ) from error
+
+
 def _check_length(characters: int, settings: FitSettings) -> None:
     needed = settings.steps * settings.batch
     if characters >= needed:
@@ -118,7 +135,7 @@ def _config(
 ) -> dict[str, object]:
     return {
         "task": "lm",
-        "paths": [os.fspath(path) for path in paths],
+        "paths": [os.fsencode(path).decode("utf-8", "replace") for path in paths],
         "data": data.model_dump(exclude_none=True),
         "model": model.model_dump(exclude_none=True),
         "training": training.model_dump(exclude_none=True),
@@ -156,7 +173,9 @@ def _notes(texts: Texts, split: Split) -> list[str]:
         notes.append(f"line ends CRLF read as LF in {_count(texts.converted, 'file')}")
     notes += [f"skipped {reason}" for reason in texts.skipped]
     if split.unseen:
-        shown = " ".join(repr(symbol) for symbol in split.unseen[:8]) + (" ..." if len(split.unseen) > 8 else "")
+        shown = " ".join(repr(symbol) for symbol in split.unseen[:8]) + (
+            " ..." if len(split.unseen) > 8 else ""
+        )
         notes.append(
             f"{_count(len(split.unseen), 'character')} of the validation text never occur in training and count as <unk>: {shown}"
         )

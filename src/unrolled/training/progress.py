@@ -69,7 +69,12 @@ class Progress:
         )
 
     def _print_prepared(self, event: Prepared) -> None:
-        for name, value in (("model", event.model), ("text", event.data), ("plan", event.plan), ("run", event.run)):
+        for name, value in (
+            ("model", event.model),
+            ("text", event.data),
+            ("plan", event.plan),
+            ("run", event.run),
+        ):
             self._line(f"{name:<6}{value}")
         for note in event.notes:
             self._line(f"note  {note}")
@@ -77,7 +82,7 @@ class Progress:
     def _print_validated(self, event: Validated) -> None:
         self.validated = event
         self.best = min(self.best, event.validation)
-        train = "      " if event.train is None else f"{event.train:6.3f}"
+        train = "   -  " if event.train is None else f"{event.train:6.3f}"
         speed = f"{self.updated.symbols_per_second / 1000:4,.0f} k characters/s" if self.updated else ""
         self._line(
             f"update {event.update:>6,}  {_clock(event.seconds)}  {self.unit}: train {train}  "
@@ -103,7 +108,7 @@ class Progress:
         now = self.updated
         left = _clock(now.seconds_left) if math.isfinite(now.seconds_left) else "-"
         grid = Table.grid(padding=(0, 2))
-        grid.add_row("step", f"{now.update:,}", f"epoch {now.epoch:.2f}", f"time left {left}")
+        grid.add_row("update", f"{now.update:,}", f"epoch {now.epoch:.2f}", f"time left {left}")
         validation = f"{self.validated.validation:.3f}" if self.validated else "-"
         grid.add_row(self.unit, f"train {now.train:.3f}", f"validation {validation}", f"best {self.best:.3f}")
         grid.add_row(
@@ -112,7 +117,9 @@ class Progress:
             f"gradient norm {now.gradient_norm:.3f}",
             f"learning rate {now.learning_rate:.2g}",
         )
-        return Group(ProgressBar(total=1.0, completed=now.fraction, width=min(60, self.console.width)), grid)
+        bar = Table.grid()  # a bar by itself does not end its line
+        bar.add_row(ProgressBar(total=1.0, completed=now.fraction, width=min(60, self.console.width)))
+        return Group(bar, grid)
 
 
 def one_line(text: str, width: int) -> str:

@@ -1,0 +1,61 @@
+import json
+
+import pytest
+
+from unrolled.cells import catalogue, find
+
+
+def test_the_list_has_a_line_for_every_cell_with_its_paper(unrolled):
+    code, out, _ = unrolled("cells")
+    lines = {line.split()[0]: line for line in out.splitlines() if line}
+    assert code == 0
+    assert set(catalogue()) <= set(lines)
+    assert lines["gru"].rstrip().endswith("Chung et al. 2014, arXiv:1412.3555")
+    assert lines["lstm"].rstrip().endswith("Gers et al. 2000, Neural Computation 12(10)")
+
+
+def test_every_cell_of_the_catalogue_names_its_paper(unrolled):
+    listed = json.loads(unrolled("cells", "--json")[1])
+    assert [cell["name"] for cell in listed] == list(catalogue())
+    assert [cell["name"] for cell in listed if not cell["paper"]] == []
+
+
+def test_one_cell_with_shapes_and_number_of_parameters_by_hand(unrolled):
+    code, out, _ = unrolled("cells", "lstm", "--input", 3, "--hidden", 5)
+    assert code == 0
+    assert "input size I = 3 and hidden size H = 5: 180 in one layer" in out  # 4 (5 x 3 + 5 x 5 + 5)
+    assert find("lstm").equations().splitlines()[0] in out
+    assert str(find("lstm").schedule()).splitlines()[0] in out
+
+
+@pytest.mark.parametrize("name", list(catalogue()))
+def test_every_cell_can_be_shown(unrolled, name):
+    shown = json.loads(unrolled("cells", name, "--hidden", 8, "--json")[1])
+    sizes = {size: 8 for size in find(name).named_sizes}
+    assert shown["number_of_parameters"] == find(name).parameter_count(64, 8, **sizes)
+    assert unrolled("cells", name, "--hidden", 8)[0] == 0
+
+
+def test_latex_and_mathml(unrolled):
+    assert unrolled("cells", "gru", "--latex")[1].rstrip("\n") == find("gru").latex().rstrip("\n")
+    assert unrolled("cells", "gru", "--mathml")[1].rstrip("\n") == find("gru").mathml().rstrip("\n")
+
+
+def test_a_cell_from_a_file(unrolled, tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_text("def own(x, h, *, W, U):\n    return tanh(W @ x + U @ h)\n")
+    code, out, _ = unrolled("cells", path, "--input", 2, "--hidden", 3)
+    assert code == 0
+    assert out.startswith("own")
+    assert ": 15 in one layer" in out
+
+
+def test_wrong_input_is_one_line(refused, tmp_path):
+    assert "Nearest: lstm" in refused("cells", "lsmt")
+    assert refused("cells", "--latex").startswith("--latex and --mathml print one cell; name it")
+    assert refused("cells", "gru", "--hidden", "0").startswith(
+        "--input must be 0 or more and --hidden 1 or more"
+    )
+    path = tmp_path / "bad.txt"
+    path.write_text("def bad(x, h, *, W):\n    return open('x')\n")
+    assert f"{path}:2" in refused("cells", path)
