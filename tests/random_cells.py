@@ -1,8 +1,8 @@
 """Random cells, so that no cell is special: valid equations drawn from every word of the language.
 
-`random_cell(seed)` draws a cell in text form, `renamed(text, seed)` gives the parameters of any cell other
-names. Values stay of the order of one whatever the parameters are: every sum goes through something bounded.
-Kinks and jumps lie where a run does not land on them: under a bias, or on the clock, whose values are exact.
+`random_cell(seed)` draws a cell in text form. Values stay of the order of one whatever the parameters are:
+every sum goes through something bounded. Kinks and jumps lie where a run does not land on them: under a bias,
+or on the clock, whose values are exact.
 
 While drawing, sizes are sorted tuples: ("H",), ("I",), ("memory",), and ("H", "I") for a stacked vector.
 """
@@ -10,14 +10,12 @@ While drawing, sizes are sorted tuples: ("H",), ("I",), ("memory",), and ("H", "
 from __future__ import annotations
 
 import ast
-import keyword
 import math
 import random
 import textwrap
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from unrolled.equations.operations import WORDS
+from tests.renamed_cells import renamed as renamed
 
 Size = tuple[str, ...]
 H, I = ("H",), ("I",)
@@ -364,7 +362,7 @@ def _turned(draft: _Draft, size: Size) -> str:
     draft.lines.append(f"{left}, {right} = split({draft.of_size(H)}, 2)")
     for name in (left, right):
         draft.add_vector(name, ("H/2",))
-    return f"concat({right}, {left})"
+    return f"concat({right}, {left}) * {draft.squashed(H)}"
 
 
 def _from_stack(draft: _Draft, size: Size) -> str:
@@ -435,66 +433,3 @@ def _driven(draft: _Draft, state: str, size: Size) -> str:
 
 
 NEXT_STATES = (_updated, _updated, _leaking, _ticking, _fresh, _fresh, _fresh, _shifted, _driven)
-
-
-# --- other names ---------------------------------------------------------------------------------
-
-# Names that a careless engine or module would trip over, and some that mean something elsewhere.
-AWKWARD = (
-    "self",
-    "half",
-    "type",
-    "float",
-    "double",
-    "weight",
-    "bias",
-    "train",
-    "forward",
-    "T",
-    "data",
-    "grad",
-    "i",
-    "I",
-    "H",
-)
-SYLLABLES = ("ba", "do", "fu", "ge", "ki", "lo", "mu", "na", "pe", "ri", "so", "ta", "vu", "wo", "xi", "zu")
-
-
-def renamed(text: str, seed: int) -> str:
-    """The same cell with its learned parameters called by random words, in the same order."""
-    tree = ast.parse(text)
-    taken = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    taken |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)} | WORDS.keys()
-    words = _words(random.Random(seed), taken)
-    renaming = {name: next(words) for name in _learned(tree)}
-    return ast.unparse(_Renamer(renaming).visit(tree)) + "\n"
-
-
-def _learned(tree: ast.Module) -> list[str]:
-    (definition,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
-    arguments = definition.args
-    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    return [argument.arg for argument, default in pairs if default is None]
-
-
-def _words(rng: random.Random, taken: set[str]) -> Iterator[str]:
-    while True:
-        word = (
-            rng.choice(AWKWARD)
-            if rng.random() < 0.2
-            else "".join(rng.choices(SYLLABLES, k=rng.randint(1, 3)))
-        )
-        if word not in taken and not keyword.iskeyword(word):
-            taken.add(word)
-            yield word
-
-
-class _Renamer(ast.NodeTransformer):
-    def __init__(self, renaming: dict[str, str]) -> None:
-        self.renaming = renaming
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.copy_location(ast.Name(self.renaming.get(node.id, node.id), node.ctx), node)
-
-    def visit_arg(self, node: ast.arg) -> ast.arg:
-        return ast.copy_location(ast.arg(self.renaming.get(node.arg, node.arg)), node)

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from tests.random_cells import random_cell, random_cell_text, renamed
+from tests.random_cells import random_cell, random_cell_text
+from tests.renamed_cells import renamed
 from unrolled.cells import catalogue
 from unrolled.equations import Cell, cell
 from unrolled.equations.operations import WORDS
