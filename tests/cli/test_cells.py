@@ -31,7 +31,7 @@ def test_one_cell_with_shapes_and_number_of_parameters_by_hand(unrolled):
 @pytest.mark.parametrize("name", list(catalogue()))
 def test_every_cell_can_be_shown(unrolled, name):
     shown = json.loads(unrolled("cells", name, "--hidden", 8, "--json")[1])
-    sizes = {size: 8 for size in find(name).named_sizes}
+    sizes = dict.fromkeys(find(name).named_sizes, 8)
     assert shown["number_of_parameters"] == find(name).parameter_count(64, 8, **sizes)
     assert unrolled("cells", name, "--hidden", 8)[0] == 0
 

@@ -104,8 +104,7 @@ def test_validation_characters_never_enter_the_vocabulary_and_are_reported(tmp_p
     assert load_model(run.path).vocabulary.symbols == ("<unk>", "<eos>", "a", "b")
     assert isinstance(seen[0], Prepared)
     assert (
-        "2 characters of the validation text never occur in training and count as <unk>: 'ñ' '€'"
-        in seen[0].notes
+        "not in the vocabulary, read as <unk>: 2 characters of the validation text, 'ñ' '€'" in seen[0].notes
     )
 
 
@@ -132,6 +131,18 @@ def test_crlf_and_skipped_files_are_said_once(tmp_path):
     assert len(seen[0].notes) == 2
     assert seen[0].notes[0] == "line ends CRLF read as LF in 2 files"
     assert seen[0].notes[1].startswith(f"skipped {folder}/c: byte 0 (line 1) is NUL")
+
+
+def test_of_many_skipped_files_only_some_are_named(text, tmp_path):
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    (folder / "good").write_text(text.read_text())
+    for number in range(10):
+        (folder / f"x{number}").write_bytes(b"\0")
+    seen = []
+    train(folder, tmp_path, report=seen.append)
+    assert len(seen[0].notes) == 9
+    assert seen[0].notes[-1] == "skipped 2 more files"
 
 
 def test_a_text_shorter_than_a_window_names_settings_that_work(tmp_path):

@@ -23,6 +23,9 @@ from unrolled.training.run_folder import RunFolder
 from unrolled.training.schedule import Budget
 from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
 
+_LISTED = 8
+"""Notes name so many skipped files and unseen characters, and count the others."""
+
 _ROW, _ROWS = 1024, 64
 """Validation runs in rows of at least `_ROW` characters, at most `_ROWS` of them: one row would be slow."""
 
@@ -164,21 +167,22 @@ def _plan(budget: Budget, objective: NextSymbol, training: FitSettings) -> str:
         limits.append(f"{budget.updates:,} updates ({epochs:.3g} epochs)")
     if budget.minutes is not None:
         limits.append(f"{budget.minutes:g} minutes")
-    return f"{' or '.join(limits)}, {training.batch} x {training.steps} characters each; Ctrl-C stops and keeps the model"
+    window = f"{training.batch} x {training.steps} characters each"
+    return f"{' or '.join(limits)}, {window}; Ctrl-C stops and keeps the model"
 
 
 def _notes(texts: Texts, split: Split) -> list[str]:
     notes = []
     if texts.converted:
         notes.append(f"line ends CRLF read as LF in {_count(texts.converted, 'file')}")
-    notes += [f"skipped {reason}" for reason in texts.skipped]
+    notes += [f"skipped {reason}" for reason in texts.skipped[:_LISTED]]
+    if len(texts.skipped) > _LISTED:
+        notes.append(f"skipped {_count(len(texts.skipped) - _LISTED, 'more file')}")
     if split.unseen:
-        shown = " ".join(repr(symbol) for symbol in split.unseen[:8]) + (
-            " ..." if len(split.unseen) > 8 else ""
-        )
-        notes.append(
-            f"{_count(len(split.unseen), 'character')} of the validation text never occur in training and count as <unk>: {shown}"
-        )
+        shown = " ".join(repr(symbol) for symbol in split.unseen[:_LISTED])
+        more = " ..." if len(split.unseen) > _LISTED else ""
+        number = _count(len(split.unseen), "character")
+        notes.append(f"not in the vocabulary, read as <unk>: {number} of the validation text, {shown}{more}")
     return notes
 
 
