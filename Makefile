@@ -34,8 +34,8 @@ test-slow: .venv/built ## the slow tests
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 check: .venv/built ## lint, format, types, layer order, sizes, README tree
-	@$(BIN)/ruff check --quiet . && echo "ruff check: no findings"
-	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet --output-format concise . && echo "ruff check: no findings"
+	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo "ruff format: run make format" >&2; exit 1; }
 	@echo "ruff format: nothing to change"
 	@$(BIN)/mypy --strict src
 	@$(BIN)/python -m checks
