@@ -50,6 +50,10 @@ def test_past_end_goes_on(unrolled, trained):
     assert len(going_on.replace("<eos>", "E")) == 3001
 
 
+def test_a_prompt_may_begin_with_a_hyphen(unrolled, trained):
+    assert unrolled("sample", trained, "--prompt", "-a", "--length", 2)[1].startswith("-a")
+
+
 def test_json(unrolled, trained):
     options = ["--prompt", "a", "--length", 30, "--seed", 2]
     plain = unrolled("sample", trained, *options)[1]
@@ -72,6 +76,7 @@ def test_wrong_input_is_one_line(refused, trained, tmp_path):
     assert refused("sample", trained, "--seed", 10**40).startswith("the seed must be from 0")
     assert refused("sample", tmp_path).startswith(f"{tmp_path}: no model.json here")
     assert refused("sample", tmp_path / "x").startswith(f"{tmp_path}/x: no such folder")
+    assert "must be a whole number, got 1.5" in refused("sample", trained, "--top-k", "1.5")
     assert "requires an argument. Try: unrolled sample --help" in refused("sample")
 
 

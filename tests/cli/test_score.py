@@ -42,6 +42,10 @@ def test_control_characters_and_spaces_are_visible(unrolled, trained):
     assert out.splitlines()[1].split() == ["a", r"\n", r"\t", "[", "b", "]", r"\x1b"]
 
 
+def test_a_text_that_begins_with_a_hyphen_stands_behind_two(unrolled, trained):
+    assert unrolled("score", trained, "--", "-a")[1].startswith("'-a'")
+
+
 def test_wrong_input_is_one_line(refused, trained, tmp_path):
     assert refused("score", trained).startswith("no text to score; give one or more in quotes")
     assert refused("score", trained, "").startswith("an empty text has no characters to score")

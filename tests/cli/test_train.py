@@ -67,6 +67,14 @@ def test_json_on_standard_output_and_the_progress_beside_it(unrolled, text, tmp_
     assert "update      2" in err
 
 
+def test_a_hyphen_is_standard_input(text, tmp_path):
+    process = start("train", "lm", "-", *QUICK, "--run", tmp_path / "run", stdin=subprocess.PIPE)
+    out, err = process.communicate(text.read_text(), timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "864 characters to train on" in out
+    assert config(tmp_path / "run")["paths"] == ["-"]
+
+
 def test_the_default_run_folder(unrolled, text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     unrolled("train", "lm", text, *QUICK)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json as json_format
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
+from unrolled.cli.options import Switch, Whole
 from unrolled.errors import SettingError
 
 if TYPE_CHECKING:
@@ -18,11 +17,11 @@ def cells(
     name: str | None = None,
     /,
     *,
-    input: int = 64,
-    hidden: int = 128,
-    latex: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    mathml: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    input: Whole = 64,
+    hidden: Whole = 128,
+    latex: Switch = False,
+    mathml: Switch = False,
+    json: Switch = False,
 ) -> None:
     """The cells there are; with a name, that cell's equations, shapes and schedule.
 
@@ -143,8 +142,7 @@ def _show(cell: Cell, input_size: int, hidden_size: int) -> None:
     width = max((len(name) for name in shapes), default=0)
     for name, shape in shapes.items():
         print(f"  {name:<{width}}  {' x '.join(map(str, shape))}")
-    print("\nSchedule\n")
-    print(_indented(str(cell.schedule())))
+    print(f"\n{cell.schedule()}")
 
 
 def _indented(text: str) -> str:

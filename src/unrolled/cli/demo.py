@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-LIKELY, UNLIKELY = "the value of", "htx qvale fo"
-"""The same number of characters, the second no English."""
+from unrolled.cli.options import Whole
+
+RIGHT, WRONG = "the argument", "the agrument"
+"""The same letters, two of them exchanged."""
 
 
-def demo(*, minutes: float = 1.6, seed: int = 0, run: Path | None = None) -> None:
+def demo(*, minutes: float = 1.6, seed: Whole = 0, run: Path | None = None) -> None:
     """Train a small GRU on the Python language reference, watch it learn, then ask it something.
 
     Without arguments, without network: the text is the one `help()` shows, inside every CPython. Every line
@@ -40,9 +42,9 @@ def demo(*, minutes: float = 1.6, seed: int = 0, run: Path | None = None) -> Non
         ended = train_language_model(training=settings, run=run, report=progress.report)
     progress.finished(ended.outcome)
     model = load_model(ended.path)
-    print("\nHow likely does it find two texts of the same length? In percent, character by character:\n")
+    print("\nDoes it notice a slip? How likely it finds two texts, in percent for every character:\n")
     print_scores(
-        sorted((score(model, text) for text in (LIKELY, UNLIKELY)), key=lambda one: -one.log_probability)
+        sorted((score(model, text) for text in (RIGHT, WRONG)), key=lambda one: -one.log_probability)
     )
     print("\nWhat to try next:")
     print(f'  unrolled sample {ended.path} --prompt "The " --temperature 0.5    text of its own')

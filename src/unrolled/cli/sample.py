@@ -9,19 +9,21 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from unrolled.cli.options import Switch, Whole
+
 
 def sample(
     run: Path,
     /,
     *,
-    prompt: Annotated[str, Parameter(show_default=False)] = "",
-    length: int = 500,
+    prompt: Annotated[str, Parameter(show_default=False, allow_leading_hyphen=True)] = "",
+    length: Whole = 500,
     temperature: float = 0.8,
-    top_k: int | None = None,
+    top_k: Whole | None = None,
     top_p: float | None = None,
-    seed: int | None = None,
-    past_end: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    seed: Whole | None = None,
+    past_end: Switch = False,
+    json: Switch = False,
 ) -> None:
     """Draw text from a trained language model; characters appear as they are drawn.
 

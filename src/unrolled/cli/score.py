@@ -5,10 +5,9 @@ from __future__ import annotations
 import json as json_format
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from cyclopts import Parameter
-
+from unrolled.cli.options import Switch
 from unrolled.cli.sample import shown, warn_unseen
 
 if TYPE_CHECKING:
@@ -19,8 +18,8 @@ def score(
     run: Path,
     /,
     *texts: str,
-    end: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    json: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    end: Switch = False,
+    json: Switch = False,
 ) -> None:
     """How likely a trained language model finds texts: the likeliest first.
 
@@ -41,7 +40,7 @@ def score(
     run
         A run folder, or a model folder such as RUN/checkpoints/last.
     texts
-        The texts to compare, each in quotes.
+        The texts to compare, each in quotes; one that begins with a hyphen stands behind `--`.
     end
         Count the end of the text (`<eos>`) as one more character.
     json

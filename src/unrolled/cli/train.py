@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Group, Parameter
 
+from unrolled.cli.options import Switch, refuse_options
 from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
 
 app = App(name="train", help="Train a model on your own data.", help_format="markdown", help_epilogue="")
@@ -21,12 +22,12 @@ RUN = Group("Run", sort_key=4)
 
 @app.command
 def lm(
-    *paths: str,
+    *paths: Annotated[str, Parameter(allow_leading_hyphen=True)],
     model: Annotated[ModelSettings, Parameter(name="*", group=MODEL)] = ModelSettings(),
     training: Annotated[FitSettings, Parameter(name="*", group=TRAINING)] = FitSettings(),
     data: Annotated[DataSettings, Parameter(name="*", group=DATA)] = DataSettings(),
     run: Annotated[Path | None, Parameter(group=RUN)] = None,
-    json: Annotated[bool, Parameter(group=RUN, negative="", show_default=False)] = False,
+    json: Annotated[Switch, Parameter(group=RUN)] = False,
 ) -> None:
     """Train a language model on text, one character at a time.
 
@@ -56,6 +57,7 @@ def lm(
     json
         Print the result as JSON on standard output; progress goes to standard error.
     """
+    refuse_options(paths, _options(), "unrolled train lm")
     from rich.console import Console
 
     from unrolled.training.language import train_language_model
@@ -68,3 +70,7 @@ def lm(
         print(json_format.dumps({"run": str(ended.path), **asdict(ended.outcome)}))
     else:
         print(f'Next: unrolled sample {ended.path} --prompt "The "')
+
+
+def _options() -> list[str]:
+    return [*ModelSettings.model_fields, *FitSettings.model_fields, *DataSettings.model_fields, "run", "json"]
