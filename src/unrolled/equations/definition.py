@@ -188,7 +188,7 @@ class Cell:
 
     # --- running it in NumPy ---------------------------------------------------------------------
 
-    def __call__(self, *values: Any, **named: Any) -> Any:
+    def __call__(self, /, *values: Any, **named: Any) -> Any:
         """One step on NumPy vectors: `gru(x, h, W_z=..., ...)` gives the new state."""
         given = dict(zip(self.signature.names, values, strict=False))
         return self._function(**{**self.graph.constants, **given, **named})
@@ -251,6 +251,13 @@ class Cell:
         for _ in range(len(sizes) + 1):
             for size, length in sizes:
                 _solve(size, length, letters)
+        missing = {
+            str(atom) for shape in self.graph.shapes for size in shape for atom, _ in size.terms
+        } - set(letters)
+        if missing:
+            raise ShapeError(
+                f"{self.name}: nothing given tells the size {min(missing)}. Give state= with its vectors."
+            )
         return letters
 
     # --- showing it ------------------------------------------------------------------------------
@@ -261,17 +268,21 @@ class Cell:
 
         return pretty(self.graph)
 
-    def latex(self) -> str:
-        """Its equations as a LaTeX `aligned` block."""
+    def latex(self, style: str = "separate") -> str:
+        """Its equations as a LaTeX `aligned` block.
+
+        `style`: "separate" writes W x + U h, "stacked" W [x, h], "gates" one stacked matrix for all gates that
+        read the same vectors. Raises EquationError where a style cannot express the equations.
+        """
         from unrolled.equations.typeset import latex
 
-        return latex(self.graph)
+        return latex(self.graph, style)
 
-    def mathml(self) -> str:
-        """Its equations as a MathML table."""
+    def mathml(self, style: str = "separate") -> str:
+        """Its equations as a MathML table, `style` as for `latex`."""
         from unrolled.equations.typeset import mathml
 
-        return mathml(self.graph)
+        return mathml(self.graph, style)
 
     def unfold(self, steps: int) -> str:
         """The network unrolled over `steps` steps, as text."""

@@ -84,7 +84,8 @@ def run(
     for t, x in enumerate(sequence):
         if steps.resets[t]:
             carried = Carried({name: Past([initial[name]]) for name in names})
-        states = {name: carried.past[name][0] for name in names}
+        # Views, so that two states holding the same array are still told apart by `delayed`.
+        states = {name: carried.past[name][0].view() for name in names}
         past = [(states[name], carried.past[name]) for name in names]
         with at_moment(Moment(carried.clock, hidden_size, past)):
             returned = function(**{input_name: x}, **states, **arguments)

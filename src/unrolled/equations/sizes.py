@@ -104,7 +104,13 @@ class Unifier:
             return True
         if not difference.unknowns:
             return False
-        chosen = difference.unknowns[-1]
+        # An unknown that stands alone is defined by the other side; what is inside a sum stays free.
+        alone = [
+            size.unknowns[0]
+            for size in map(self.resolve, (a, b))
+            if len(size.terms) == 1 == len(size.unknowns)
+        ]
+        chosen = next((atom for atom in alone if atom in difference.unknowns), difference.unknowns[-1])
         count = dict(difference.terms)[chosen]
         rest = _collect([term for term in difference.terms if term[0] != chosen])
         self._solved[chosen] = rest.times(-1 / count)

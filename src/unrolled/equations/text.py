@@ -38,7 +38,7 @@ class Equations:
     definition: ast.FunctionDef
     docstring: str
 
-    def __call__(self, **values: Any) -> Any:
+    def __call__(self, /, **values: Any) -> Any:
         """Evaluate on NumPy vectors, given by name."""
         return self.evaluate(values, None)[0]
 
