@@ -13,12 +13,14 @@ from unrolled.equations import run as oracle
 from unrolled.equations.graph import Graph, Shape, Signature
 from unrolled.equations.operations import Vector
 from unrolled.equations.schedule import Schedule, make_schedule
-from unrolled.equations.signature import constant, signature_of
+from unrolled.equations.signature import constant, place_of, signature_of
 from unrolled.equations.sizes import HIDDEN, INPUT, Size
 from unrolled.equations.source import graph_text
 from unrolled.equations.text import read
 from unrolled.equations.trace import Builder, trace
 from unrolled.errors import EquationError, ShapeError
+
+TOO_DEEP = "the equations are nested too deep. Name some of the parts, or write fewer lines."
 
 
 class Cell:
@@ -46,10 +48,13 @@ class Cell:
         cls, function: Callable[..., Any], sizes: Mapping[str, str], static: Sequence[str]
     ) -> Cell:
         """The cell of a Python function, traced once now."""
-        signature = signature_of(function, sizes, static)
-        return cls(
-            trace(signature, lambda *leaves: _call(function, *leaves)), function, _clean(function.__doc__)
-        )
+        place = place_of(function)
+        signature = signature_of(function, sizes, static, place)
+        try:
+            graph = trace(signature, lambda *leaves: _call(function, *leaves), place)
+        except RecursionError:
+            raise EquationError(f"{place}: {TOO_DEEP}") from None
+        return cls(graph, function, _clean(function.__doc__))
 
     @classmethod
     def from_text(cls, text: str, filename: str = "<text>") -> Cell:
@@ -59,11 +64,10 @@ class Cell:
         """
         try:
             signature, equations = read(text, filename)
-            return cls(trace(signature, equations.trace), equations, equations.docstring)
+            graph = trace(signature, equations.trace, equations.place)
+            return cls(graph, equations, equations.docstring)
         except RecursionError:
-            raise EquationError(
-                f"{filename}: the equations are nested too deep. Name some of the parts."
-            ) from None
+            raise EquationError(f"{filename}: {TOO_DEEP}") from None
 
     def set(self, **constants: float | Sequence[float]) -> Cell:
         """The same cell with other values for its named constants: `leaky.set(leak=0.5)`."""
@@ -313,7 +317,7 @@ def _call(
     builder.code = function.__code__
     returned = function(**leaves)
     names = dict(builder.frame.f_locals) if builder.frame is not None else {}
-    builder.frame = None
+    builder.returned()
     return returned, names
 
 

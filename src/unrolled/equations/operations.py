@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,10 @@ class Traced:
 
     def record(self, operation: str, operands: tuple[Any, ...]) -> Any:
         """Write `operation(*operands)` into the graph this value belongs to."""
+        raise NotImplementedError
+
+    def refuse(self, what: str, cure: str) -> NoReturn:
+        """Raise EquationError at the place that is being written down."""
         raise NotImplementedError
 
 
@@ -56,13 +60,13 @@ def at_moment(moment: Moment) -> Iterator[None]:
         _moment.reset(token)
 
 
-# Set while a cell is being traced: `every(3)` has no traced operand to say so.
+# Set while a cell is being traced: `every(3)` and `sqrt(2)` have no traced operand to say so.
 _tracing: ContextVar[Traced | None] = ContextVar("tracing", default=None)
 
 
 @contextmanager
 def while_tracing(value: Traced) -> Iterator[None]:
-    """Let `every` write into the graph that `value` belongs to."""
+    """Let words of plain numbers write into the graph that `value` belongs to."""
     token = _tracing.set(value)
     try:
         yield
@@ -146,12 +150,17 @@ def group_count(groups: float | Sequence[float]) -> int:
 
 def whole(number: Any, call: str, letter: str) -> int:
     """`number` as an int >= 1, or the refusal every word shares."""
-    if isinstance(number, (int, float, np.number)) and number == int(number) and number >= 1:
+    if is_finite_number(number) and number == int(number) and number >= 1:
         return int(number)
-    raise EquationError(f"{call}: {letter} must be a whole number >= 1, got {number!r}.")
+    what, cure = f"{call}: {letter} must be a whole number >= 1, got {number!r}", "Write the number out."
+    tracing = _tracing.get()
+    if tracing is not None:
+        tracing.refuse(what, cure)
+    raise EquationError(f"{what}. {cure}")
 
 
 LAYER_NORM_EPSILON = 1e-5
+MOST_PARTS = 1000  # more parts of one vector than this are a slip, or a text that means harm
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,8 @@ class Operation:
     arity: int | None
     numpy: Callable[..., Any] | None = None
 
+
+LEAF_OPERATIONS = ("input", "state", "static", "parameter", "constant", "number", "saved", "zeros")
 
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
@@ -206,6 +217,16 @@ OPERATIONS: dict[str, Operation] = {
         # Only in simplified graphs: an n-ary sum with signs, and a block of a matrix's columns.
         Operation("sum", "elementwise", None),
         Operation("columns", "matrix", 1),
+        # Only in backward graphs: derivatives times what comes from above, and a piece of a vector.
+        Operation("dsigmoid", "elementwise", 2, lambda y, g: g * (y * (1 - y))),
+        Operation("dtanh", "elementwise", 2, lambda y, g: g * (1 - y * y)),
+        Operation("drelu", "elementwise", 2, lambda y, g: np.where(y > 0, g, 0.0)),
+        Operation("dabs", "elementwise", 2, lambda v, g: np.sign(v) * g),
+        Operation("dmaximum", "elementwise", 3, lambda a, b, g: g * (0.5 * (a > b) + 0.5 * (a >= b))),
+        Operation("dminimum", "elementwise", 3, lambda a, b, g: g * (0.5 * (a < b) + 0.5 * (a <= b))),
+        Operation("dlayer_norm", "row", 2),
+        Operation("dsoftmax", "row", 2, lambda y, g: y * (g - (g * y).sum())),
+        Operation("piece", "structure", 1),
     )
 }
 
@@ -214,9 +235,9 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def _call(name: str, *operands: Any) -> Any:
-    for operand in operands:
-        if isinstance(operand, Traced):
-            return operand.record(name, operands)
+    traced = next((operand for operand in operands if isinstance(operand, Traced)), _tracing.get())
+    if traced is not None:
+        return traced.record(name, operands)
     compute = OPERATIONS[name].numpy
     assert compute is not None
     return compute(*operands)
@@ -295,8 +316,11 @@ def concat(*parts: Value) -> Value:
 def split(v: Value, n: int) -> tuple[Value, ...]:
     """`n` equal parts of a stacked vector: `i, f, o, g = split(W @ x + U @ h + b, 4)`."""
     count = whole(n, "split(v, n)", "n")
-    if isinstance(v, Traced):
-        return tuple(v.record("part", (v, index, count)) for index in range(count))
+    traced = v if isinstance(v, Traced) else _tracing.get()
+    if traced is not None:
+        if count > MOST_PARTS:
+            traced.refuse(f"split(v, n) makes at most {MOST_PARTS} parts, got n = {count}", "Use fewer.")
+        return tuple(traced.record("part", (v, index, count)) for index in range(count))
     _block(len(v), count, "split")
     return tuple(np.split(v, count))
 
@@ -308,8 +332,7 @@ def delayed(state: Value, k: Value) -> Value:
 
 def every(n: Value) -> Value:
     """1 on steps 0, n, 2n, ... of the row's own clock, else 0; a tuple gives equal blocks over H."""
-    tracing = _tracing.get()
-    return _call("every", n) if tracing is None else tracing.record("every", (n,))
+    return _call("every", n)
 
 
 def upper_blocks(matrix: Value, groups: Value) -> Value:
@@ -346,4 +369,7 @@ def is_number(value: object) -> bool:
 
 def is_finite_number(value: object) -> bool:
     """Whether `value` is a plain number that is neither infinite nor NaN."""
-    return is_number(value) and math.isfinite(float(value))  # type: ignore[arg-type]
+    try:
+        return is_number(value) and math.isfinite(float(value))  # type: ignore[arg-type]
+    except OverflowError:  # a whole number beyond the largest float
+        return False

@@ -6,16 +6,20 @@ A contradiction is refused where it stands: place, the value as written, the siz
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+
+import numpy as np
 
 from unrolled.equations.graph import Node, Shape, Signature
 from unrolled.equations.operations import OPERATIONS
 from unrolled.equations.sizes import HIDDEN, INPUT, Size, Unifier
-from unrolled.equations.source import expression
+from unrolled.equations.source import brief
 from unrolled.errors import EquationError
 
 Place = Callable[[int], str]
+READ_MATRICES = ("matmul", "transpose", "upper_blocks")  # their first operand is a matrix
 
 
 class Inference:
@@ -29,6 +33,7 @@ class Inference:
         self.matrices = self._matrices()
         self.declared = dict(signature.sizes)
         self.shapes: list[Shape] = []
+        self.numbers: dict[int, float] = {}
 
     def run(self, results: Mapping[str, int], labels: Mapping[str, int]) -> list[Shape]:
         """Infer every shape; `results` are the new states by name."""
@@ -49,7 +54,7 @@ class Inference:
     def _matrices(self) -> set[int]:
         found: set[int] = set()
         for node in self.nodes:
-            if node.operation in ("matmul", "transpose", "upper_blocks"):
+            if node.operation in READ_MATRICES:
                 found.add(node.operands[0])
         for position in found:
             operation = self.nodes[position].operation
@@ -64,7 +69,7 @@ class Inference:
         return found
 
     def _one_kind(self, position: int, node: Node, matrices: set[int]) -> None:
-        reads_matrix = node.operation in ("matmul", "transpose", "upper_blocks")
+        reads_matrix = node.operation in READ_MATRICES
         for operand in node.operands[1 if reads_matrix else 0 :]:
             if operand in matrices or self.nodes[operand].operation in ("transpose", "upper_blocks"):
                 name = self._text(operand)
@@ -91,6 +96,9 @@ class Inference:
 
     def _leaf(self, position: int, node: Node) -> Shape:
         if node.operation in ("number", "constant"):
+            value = self._value(node)
+            if not isinstance(value, tuple):
+                self.numbers[position] = value
             return ()
         if node.operation == "input":
             return (Size.of(INPUT),)
@@ -107,9 +115,24 @@ class Inference:
         for operand in node.operands:
             self._no_tuple(position, operand)
             size = self._agree(position, size, operand)
+        if all(operand in self.numbers for operand in node.operands):
+            self._fold(position, node)
         return () if size is None else (size,)
 
     _condition = _elementwise
+
+    def _fold(self, position: int, node: Node) -> None:
+        """Refuse what is no number, as sqrt(-1): at the run it would be NaN in silence."""
+        compute = OPERATIONS[node.operation].numpy
+        if node.operation == "where" or compute is None:
+            return
+        with np.errstate(all="ignore"):
+            value = float(compute(*(self.numbers[i] for i in node.operands)))
+        if not math.isfinite(value):
+            self._refuse(
+                position, f"{self._text(position)} is {value}, not a finite number", "Change the number."
+            )
+        self.numbers[position] = value
 
     def _where(self, position: int, node: Node) -> Shape:
         if OPERATIONS[self.nodes[node.operands[0]].operation].kind != "condition":
@@ -130,12 +153,15 @@ class Inference:
 
     def _row(self, position: int, node: Node) -> Shape:
         (operand,) = node.operands
+        word = "split" if node.operation == "part" else node.operation
         if not self.shapes[operand]:
-            self._refuse(position, f"{node.operation}() needs a vector, got the number {self._text(operand)}",
+            self._refuse(position, f"{word}() needs a vector, got the number {self._text(operand)}",
                          "Give it a vector.")  # fmt: skip
         return self.shapes[operand]
 
     def _concat(self, position: int, node: Node) -> Shape:
+        if not node.operands:
+            self._refuse(position, "concat() joins vectors, got none", "Give it the vectors.")
         total = Size(())
         for operand in node.operands:
             if not self.shapes[operand]:
@@ -196,7 +222,7 @@ class Inference:
         if node.operation not in ("number", "constant"):
             self._refuse(position, f"{self._text(position)} needs a number, got {self._text(operand)}",
                          "Write a whole number or a named constant.")  # fmt: skip
-        value = dict(self.signature.constants)[node.value] if node.operation == "constant" else node.value
+        value = self._value(node)
         entries = value if isinstance(value, tuple) else (value,)
         if isinstance(value, tuple) and not tuples:
             self._refuse(
@@ -207,24 +233,29 @@ class Inference:
                          "Change the number.")  # fmt: skip
         return value
 
+    def _value(self, node: Node) -> float | tuple[float, ...]:
+        """The value of a number or of a named constant."""
+        value = dict(self.signature.constants)[node.value] if node.operation == "constant" else node.value
+        return value
+
     # --- results ---------------------------------------------------------------------------------
 
     def _local_size(self, name: str, position: int) -> None:
         wanted = Size.of(self.declared[name])
         shape = self.shapes[position]
-        if not shape or not self.unifier.equal(shape[0], wanted):
-            found = self._size(shape[0]) if shape else "a number"
-            self._refuse(position, f"{name} was declared to have size {wanted}, but it has {found}",
+        if len(shape) != 1 or not self.unifier.equal(shape[0], wanted):
+            found = f"has size {self._size(shape[0])}" if len(shape) == 1 else f"is {self._kind(position)}"
+            self._refuse(position, f"{name} was declared to have size {wanted}, but it {found}",
                          "Change sizes= or the equation.")  # fmt: skip
 
     def _state_size(self, name: str, position: int) -> None:
         wanted = Size.of(self.declared.get(name, HIDDEN))
         shape = self.shapes[position]
-        if not shape:
+        if len(shape) != 1:
             self._refuse(
                 position,
                 f"the new value of the state {name} must be a vector of size {wanted}, "
-                f"got the number {self._text(position)}",
+                f"got {self._kind(position)} {self._text(position)}",
                 "Return a vector.",
             )
         if not self.unifier.equal(shape[0], wanted):
@@ -245,8 +276,7 @@ class Inference:
 
     def _no_tuple(self, position: int, operand: int) -> None:
         node = self.nodes[operand]
-        value = dict(self.signature.constants).get(node.value) if node.operation == "constant" else node.value
-        if node.operation in ("constant", "number") and isinstance(value, tuple):
+        if node.operation in ("constant", "number") and isinstance(self._value(node), tuple):
             self._refuse(
                 position,
                 f"the tuple {self._text(operand)} stands in {self._text(position)}",
@@ -261,11 +291,14 @@ class Inference:
             "Put a matrix between them, or name the sizes with @cell(sizes=...).",
         )
 
+    def _kind(self, position: int) -> str:
+        return "the matrix" if self.shapes[position] else "the number"
+
     def _size(self, size: Size) -> str:
         return str(self.unifier.resolve(size))
 
     def _text(self, position: int) -> str:
-        return expression(self.nodes, position)
+        return brief(self.nodes, position)
 
     def _refuse(self, position: int, what: str, cure: str) -> None:
         raise EquationError(f"{self.place(position)}: {what}. {cure}")

@@ -12,6 +12,7 @@ from unrolled.equations.operations import WORDS, is_finite_number
 from unrolled.errors import EquationError
 
 Number = float | tuple[float, ...]
+NO_PLAIN_FUNCTION = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 def make_signature(
@@ -80,14 +81,27 @@ def constant(name: str, value: Any, place: str) -> Number:
     )
 
 
-def signature_of(function: Callable[..., Any], sizes: Mapping[str, str], statics: Sequence[str]) -> Signature:
+def place_of(function: object) -> str:
+    """File and line of a function that can be a cell; refuses everything else."""
+    if not inspect.isfunction(function):
+        raise EquationError(f"@cell takes a function, got {function!r}. Write `def name(x, h, *, W, U, b):`.")
+    place = f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+    if not function.__name__.isidentifier() or function.__code__.co_flags & NO_PLAIN_FUNCTION:
+        raise EquationError(
+            f"{place}: a cell is a plain function with a name, got {function.__name__}. "
+            "Write `def name(x, h, *, W, U, b):`."
+        )
+    return place
+
+
+def signature_of(
+    function: Callable[..., Any], sizes: Mapping[str, str], statics: Sequence[str], place: str
+) -> Signature:
     """The signature of a cell written as a Python function."""
-    code = function.__code__
-    place = f"{code.co_filename}:{code.co_firstlineno}"
     positional: list[str] = []
     learned: list[str] = []
     constants: list[tuple[str, Any]] = []
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in inspect.signature(function, follow_wrapped=False).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY:
             if parameter.default is parameter.empty:
                 learned.append(parameter.name)
@@ -95,6 +109,10 @@ def signature_of(function: Callable[..., Any], sizes: Mapping[str, str], statics
                 constants.append((parameter.name, parameter.default))
         elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise EquationError(f"{place}: *args and **kwargs have no shape. Name every state and parameter.")
+        elif parameter.kind is parameter.POSITIONAL_ONLY:
+            raise EquationError(
+                f"{place}: a cell's values are given by name. Leave out the / of the parameters."
+            )
         elif parameter.default is not parameter.empty:
             raise EquationError(f"{place}: {parameter.name} has a default. Only constants after * have one.")
         else:

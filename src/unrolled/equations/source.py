@@ -109,6 +109,18 @@ def expression(
     )
 
 
+def brief(nodes: Sequence[Node], position: int, deepest: int = 8, longest: int = 120) -> str:
+    """The source of one value for a message: what lies deep inside is left out."""
+
+    def inline(i: int, left: int) -> tuple[str, int]:
+        if nodes[i].operation in LEAVES:
+            return str(nodes[i].value), TIGHT
+        return write(nodes[i], lambda operand: inline(operand, left - 1)) if left else ("...", TIGHT)
+
+    text = inline(position, deepest)[0]
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
 def signature_text(signature: Signature) -> str:
     """The decorator and the `def` line of a cell."""
     options = []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from unrolled.equations.graph import Signature
-from unrolled.equations.operations import WORDS
+from unrolled.equations.operations import WORDS, is_finite_number
 from unrolled.equations.signature import make_signature
 from unrolled.equations.trace import Builder
 from unrolled.errors import EquationError
@@ -38,6 +38,11 @@ class Equations:
     definition: ast.FunctionDef
     docstring: str
 
+    @property
+    def place(self) -> str:
+        """File, line and column of the definition."""
+        return f"{self.filename}:{self.definition.lineno}:{self.definition.col_offset + 1}"
+
     def __call__(self, /, **values: Any) -> Any:
         """Evaluate on NumPy vectors, given by name."""
         return self.evaluate(values, None)[0]
@@ -51,7 +56,7 @@ class Equations:
         scope = Scope(self.filename, names, builder)
         for statement in self.definition.body:
             if isinstance(statement, ast.Return):
-                return scope.value(statement.value), scope.names
+                return scope.returned(statement), scope.names
             if isinstance(statement, ast.Assign):
                 scope.assign(statement)
         raise AssertionError("the reader makes sure that a return statement ends the cell")
@@ -73,7 +78,14 @@ class Scope:
             else:
                 self._unpack(target, value)
 
+    def returned(self, statement: ast.Return) -> Any:
+        value = self.value(statement.value)
+        self._at(statement)
+        return value
+
     def _unpack(self, target: Any, value: Any) -> None:
+        if not isinstance(value, tuple):
+            self.refuse(target, "one value is given to several names", "Use split(v, n) for equal parts.")
         if len(target.elts) != len(value):
             self.refuse(
                 target, f"{len(value)} parts are given to {len(target.elts)} names", "Name every part."
@@ -83,17 +95,14 @@ class Scope:
     def value(self, node: Any) -> Any:
         """The value of an expression the reader has let through."""
         rule = getattr(self, f"_{type(node).__name__.lower()}")
-        result = rule(node)
-        if self.builder is not None:
-            self.builder.at = None
-        return result
+        return rule(node)
 
-    def _at(self, node: ast.expr) -> None:
+    def _at(self, node: ast.AST) -> None:
         if self.builder is not None:
-            self.builder.at = (self.filename, node.lineno, node.col_offset + 1)
+            self.builder.at = (self.filename, node.lineno, node.col_offset + 1)  # type: ignore[attr-defined]
 
     def _constant(self, node: ast.Constant) -> Any:
-        return node.value
+        return node.value if self.builder is None else float(node.value)  # type: ignore[arg-type]
 
     def _name(self, node: ast.Name) -> Any:
         if node.id not in self.names:
@@ -104,20 +113,26 @@ class Scope:
     def _tuple(self, node: ast.Tuple) -> Any:
         return tuple(self.value(element) for element in node.elts)
 
+    def _single(self, node: ast.expr) -> Any:
+        value = self.value(node)
+        if isinstance(value, tuple):
+            self.refuse(node, f"`{_short(node)}` stands for several values here", "Name its parts.")
+        return value
+
     def _binop(self, node: ast.BinOp) -> Any:
-        left, right = self.value(node.left), self.value(node.right)
+        left, right = self._single(node.left), self._single(node.right)
         self._at(node)
         if type(node.op) is ast.Div and isinstance(right, (int, float)) and right == 0:
             self.refuse(node, "division by zero", "Change the number.")
         return ARITHMETIC[type(node.op)](left, right)
 
     def _unaryop(self, node: ast.UnaryOp) -> Any:
-        operand = self.value(node.operand)
+        operand = self._single(node.operand)
         self._at(node)
         return SIGNS[type(node.op)](operand)
 
     def _compare(self, node: ast.Compare) -> Any:
-        left, right = self.value(node.left), self.value(node.comparators[0])
+        left, right = self._single(node.left), self._single(node.comparators[0])
         self._at(node)
         return ARITHMETIC[type(node.ops[0])](left, right)
 
@@ -135,8 +150,10 @@ class Scope:
             )
 
     def _attribute(self, node: ast.Attribute) -> Any:
-        matrix = self.value(node.value)
+        matrix = self._single(node.value)
         self._at(node)
+        if isinstance(matrix, float):
+            self.refuse(node, f"`{_short(node)}` transposes a number", "Write .T after a matrix.")
         return matrix.T
 
     def _subscript(self, node: ast.Subscript) -> Any:
@@ -186,7 +203,8 @@ class Reader:
             return ast.parse(text)
         except SyntaxError as error:
             raise EquationError(
-                f"{self.filename}:{error.lineno}:{error.offset}: {error.msg}. Write the cell as a Python function."
+                f"{self.filename}:{error.lineno or 1}:{error.offset or 1}: {error.msg}. "
+                "Write the cell as a Python function."
             ) from None
         except (ValueError, RecursionError, MemoryError) as error:
             raise EquationError(
@@ -233,17 +251,26 @@ class Reader:
                 )
             try:
                 options[keyword.arg] = ast.literal_eval(keyword.value)
-            except ValueError:
+            except (ValueError, TypeError):
                 self.refuse(keyword.value, f"{keyword.arg}= must be written out", "Write names in quotes.")
 
     def _signature(
         self, definition: ast.FunctionDef, sizes: dict[str, str], statics: tuple[str, ...]
     ) -> Signature:
         arguments = definition.args
-        if arguments.vararg or arguments.kwarg or arguments.defaults:
-            self.refuse(definition, "the input and the states have no default, and *args is not allowed",
+        if arguments.vararg or arguments.kwarg or arguments.defaults or arguments.posonlyargs:
+            self.refuse(definition, "the input and the states have no default, and *args and / are not allowed",
                         "Name every state; defaults are for constants after *.")  # fmt: skip
-        positional = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+        for argument in (*arguments.args, *arguments.kwonlyargs):
+            if argument.annotation is not None:
+                self.refuse(
+                    argument, f"{argument.arg} has an annotation", "Leave it out: shapes are inferred."
+                )
+        if definition.returns is not None:
+            self.refuse(
+                definition.returns, "the cell has an annotation", "Leave it out: shapes are inferred."
+            )
+        positional = [argument.arg for argument in arguments.args]
         learned: list[str] = []
         constants: list[tuple[str, Any]] = []
         for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
@@ -257,7 +284,7 @@ class Reader:
     def _number(self, node: ast.expr) -> Any:
         try:
             return ast.literal_eval(node)
-        except ValueError:
+        except (ValueError, TypeError):
             self.refuse(
                 node, "a constant's default must be a number or a tuple of numbers", "Write the number out."
             )
@@ -303,16 +330,15 @@ class Reader:
                     f"The words are {', '.join(WORDS)}.",
                 )
         elif isinstance(node, ast.Constant):
-            if type(node.value) not in (int, float):
-                self.refuse(node, f"`{_short(node)}` is not a number", cure)
+            if type(node.value) not in (int, float) or not is_finite_number(node.value):
+                self.refuse(node, f"`{_short(node)}` is not a finite number", cure)
         elif isinstance(node, ast.Attribute):
             if node.attr != "T":
                 self.refuse(
                     node, f"`.{node.attr}` is not a word of the equations", "The only attribute is .T."
                 )
         elif isinstance(node, ast.Subscript):
-            part = isinstance(node.value, ast.Call) and isinstance(node.slice, ast.Constant)
-            if not part or type(node.slice.value) is not int or node.value.func.id != "split":  # type: ignore[attr-defined]
+            if not _is_part(node):
                 self.refuse(node, "a vector cannot be indexed", "Use split(v, n) for equal parts.")
         elif not self._plain(node):
             self.refuse(node, f"`{_short(node)}` is not an equation", cure)
@@ -329,6 +355,13 @@ class Reader:
     def refuse(self, node: ast.AST, what: str, cure: str) -> NoReturn:
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         raise EquationError(f"{self.filename}:{line}:{column + 1}: {what}. {cure}")
+
+
+def _is_part(node: ast.Subscript) -> bool:
+    """Whether this is `split(v, n)[i]`."""
+    call, index = node.value, node.slice
+    is_split = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "split"
+    return is_split and isinstance(index, ast.Constant) and type(index.value) is int
 
 
 def _short(node: ast.expr) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,10 +19,11 @@ from unrolled.equations.operations import (
     is_number,
     while_tracing,
 )
-from unrolled.equations.shapes import Inference
+from unrolled.equations.shapes import READ_MATRICES, Inference
+from unrolled.equations.source import brief
 from unrolled.errors import EquationError
 
-HERE = str(Path(__file__).parent)
+HERE = str(Path(__file__).parent) + os.sep
 # Where something was written: the file, line and column of a text, or the code object and instruction of a
 # Python function, decoded only when an error needs them.
 Position: TypeAlias = tuple[str, int, int] | tuple[CodeType, int]
@@ -31,29 +33,30 @@ Body: TypeAlias = Callable[["Builder", Mapping[str, "Symbol"]], tuple[Any, Mappi
 class Builder:
     """Collects the nodes of one cell; equal nodes are one node."""
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, origin: str) -> None:
         self.signature = signature
+        self.origin = origin  # where the cell is defined
         self.nodes: list[Node] = []
         self.places: list[Position | None] = []
         self.at: Position | None = None  # set by the reader of text cells; Python cells ask the frame
         self.code: CodeType | None = None
         self.frame: FrameType | None = None
         self._known: dict[Node, int] = {}
-        self.leaves = {str(node.value): Symbol(self, self.add(node)) for node in signature.leaves()}
+        self.leaves = {str(node.value): Symbol(self, self.add(node, None)) for node in signature.leaves()}
 
-    def add(self, node: Node) -> int:
+    def add(self, node: Node, place: Position | None) -> int:
         """The position of `node`, new or known."""
         position = self._known.get(node)
         if position is None:
             position = self._known[node] = len(self.nodes)
             self.nodes.append(node)
-            self.places.append(self.here())
+            self.places.append(place)
         return position
 
     def symbol(self, operation: str, operands: tuple[Any, ...], value: Any = None) -> Symbol:
         """A new value: `operation` on symbols and plain numbers."""
         positions = tuple(self.operand(operand) for operand in operands)
-        return Symbol(self, self.add(Node(operation, positions, value)))
+        return Symbol(self, self.add(Node(operation, positions, value), self.here()))
 
     def operand(self, operand: Any) -> int:
         """The position of an operand, which may be a plain number or a tuple of numbers."""
@@ -62,9 +65,9 @@ class Builder:
                 self.refuse("a value of another cell is used here", "Use only this cell's own names.")
             return operand.position
         if is_finite_number(operand):
-            return self.add(Node("number", (), float(operand)))
+            return self.add(Node("number", (), float(operand)), self.here())
         if isinstance(operand, tuple) and operand and all(is_finite_number(entry) for entry in operand):
-            return self.add(Node("number", (), tuple(float(entry) for entry in operand)))
+            return self.add(Node("number", (), tuple(float(entry) for entry in operand)), self.here())
         self.refuse(
             f"equations are made of the cell's own names and finite numbers, got {operand!r}",
             "Make it a parameter (after *), or a named constant with a number as default.",
@@ -87,13 +90,20 @@ class Builder:
 
     def refuse(self, what: str, cure: str) -> NoReturn:
         """Raise an error at the place being recorded."""
-        raise EquationError(f"{place_text(self.here(), self.signature.name)}: {what}. {cure}")
+        raise EquationError(f"{self.place_text(self.here())}: {what}. {cure}")
+
+    def returned(self) -> None:
+        """Note the return of a Python cell as the place being recorded; its frame is no longer needed."""
+        if self.frame is not None:
+            self.at = (self.frame.f_code, self.frame.f_lasti)
+            self.frame = None
+
+    def place_text(self, place: Position | None) -> str:
+        """`file:line:column`, or where the cell is defined."""
+        return self.origin if place is None else _written(place)
 
 
-def place_text(place: Position | None, name: str) -> str:
-    """`file:line:column`, or the cell's name where no place is known."""
-    if place is None:
-        return f"cell {name}"
+def _written(place: Position) -> str:
     if len(place) == 2:
         code, instruction = place
         line, _, column, _ = list(code.co_positions())[instruction // 2]
@@ -139,6 +149,13 @@ class Symbol(Traced):
         """The node this symbol stands for."""
         return self.builder.nodes[self.position]
 
+    def __repr__(self) -> str:
+        return brief(self.builder.nodes, self.position)
+
+    def refuse(self, what: str, cure: str) -> NoReturn:
+        """Raise EquationError at the place being recorded."""
+        self.builder.refuse(what, cure)
+
     def __add__(self, other: Any) -> Symbol:
         return self.record("add", (self, other))
 
@@ -165,14 +182,14 @@ class Symbol(Traced):
 
     def __matmul__(self, other: Any) -> Symbol:
         if not isinstance(other, Symbol):
-            self._refuse(f"@ multiplies a matrix with a vector, got {other!r}", "Use * with numbers.")
+            self.refuse(f"@ multiplies a matrix with a vector, got {other!r}", "Use * with numbers.")
         if self.node.operation == "matmul":  # (A @ B) @ h is read as A @ (B @ h)
             outer, inner = self.node.operands
             return Symbol(self.builder, outer) @ (Symbol(self.builder, inner) @ other)
         return self.record("matmul", (self, other))
 
     def __rmatmul__(self, other: Any) -> Symbol:
-        self._refuse(f"@ multiplies a matrix with a vector, got {other!r} on the left", "Use * with numbers.")
+        self.refuse(f"@ multiplies a matrix with a vector, got {other!r} on the left", "Use * with numbers.")
 
     def __neg__(self) -> Symbol:
         return self.record("negative", (self,))
@@ -202,70 +219,84 @@ class Symbol(Traced):
 
     # --- what equations cannot do, each with its cure ---------------------------------------------
 
-    def _refuse(self, what: str, cure: str) -> NoReturn:
-        self.builder.refuse(what, cure)
-
     def __eq__(self, other: object) -> bool:
-        self._refuse("== has no gradient and no meaning in an equation", "Use where(a > b, u, v).")
+        self.refuse("== has no gradient and no meaning in an equation", "Use where(a > b, u, v).")
 
     def __ne__(self, other: object) -> bool:
-        self._refuse("!= has no gradient and no meaning in an equation", "Use where(a > b, u, v).")
+        self.refuse("!= has no gradient and no meaning in an equation", "Use where(a > b, u, v).")
 
     def __bool__(self) -> bool:
-        self._refuse(
+        self.refuse(
             "`if`, `and`, `or` and the builtins max() and min() need one truth value, an equation has a vector",
             "Use where(a > b, u, v), maximum(a, b) or minimum(a, b).",
         )
 
     def __iter__(self) -> NoReturn:
-        self._refuse("a vector cannot be iterated over", "Use split(v, n) for equal parts.")
+        self.refuse("a vector cannot be iterated over", "Use split(v, n) for equal parts.")
 
     def __len__(self) -> int:
-        self._refuse(
-            "a vector has no length before the sizes are chosen", "Name sizes with @cell(sizes=...)."
-        )
+        self.refuse("a vector has no length before the sizes are chosen", "Name sizes with @cell(sizes=...).")
 
     def __getitem__(self, key: object) -> NoReturn:
-        self._refuse("a vector cannot be indexed", "Use split(v, n) for equal parts.")
+        self.refuse("a vector cannot be indexed", "Use split(v, n) for equal parts.")
 
     def __float__(self) -> float:
-        self._refuse(
-            "a vector is not one number", "Use the words of unrolled.equations, not math or float()."
-        )
+        self.refuse("a vector is not one number", "Use the words of unrolled.equations, not math or float().")
 
     __int__ = __index__ = __float__
 
     def __pow__(self, other: object) -> NoReturn:
-        self._refuse("** is not a word of the equations", "Write v * v, or exp(n * log(v)).")
+        self.refuse("** is not a word of the equations", "Write v * v, or exp(n * log(v)).")
 
     __rpow__ = __pow__
+
+    def __mod__(self, other: object) -> NoReturn:
+        self.refuse("%, //, &, |, ^ and ~ are not words of the equations", "Use + - * / and @.")
+
+    __rmod__ = __floordiv__ = __rfloordiv__ = __divmod__ = __rdivmod__ = __mod__
+    __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __mod__
+    __lshift__ = __rlshift__ = __rshift__ = __rrshift__ = __mod__
+
+    def __invert__(self) -> NoReturn:
+        self.__mod__(self)
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        self.refuse(f"{self!r} is a value, it cannot be called", "Write * to multiply.")
+
+    def __setitem__(self, key: object, value: object) -> NoReturn:
+        self.refuse("an entry of a vector cannot be set", "Use concat(a, b), or where(a > b, u, v).")
+
+    __delitem__ = __getitem__
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Symbol:
         signs = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide"}
         if method == "__call__" and function.__name__ in signs and all(_plain(value) for value in inputs):
             return self.record(signs[function.__name__], inputs)
-        self._refuse(
+        self.refuse(
             f"the NumPy function {function.__name__} cannot be traced", "Use the words of unrolled.equations."
         )
 
     def __array_function__(self, function: Any, *_: Any) -> NoReturn:
-        self._refuse(
+        self.refuse(
             f"the NumPy function {function.__name__} cannot be traced", "Use the words of unrolled.equations."
         )
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        self._refuse(f".{name} is not a word of the equations", "Use the words of unrolled.equations.")
+        self.refuse(f".{name} is not a word of the equations", "Use the words of unrolled.equations.")
 
 
 def _plain(value: object) -> bool:
     return isinstance(value, Symbol) or is_number(value)
 
 
-def trace(signature: Signature, body: Body) -> Graph:
-    """The graph of a cell: run `body` on symbols, infer the shapes, put the nodes in canonical order."""
-    builder = Builder(signature)
+def trace(signature: Signature, body: Body, origin: str) -> Graph:
+    """The graph of a cell: run `body` on symbols, infer the shapes, put the nodes in canonical order.
+
+    `origin` says where the cell is defined; errors that have no better place begin with it.
+    """
+    builder = Builder(signature, origin)
     with while_tracing(builder.leaves[signature.input]):
         returned, local_names = body(builder, builder.leaves)
     output, states = _results(builder, returned)
@@ -279,7 +310,7 @@ def _known_sizes(builder: Builder, labels: Mapping[str, int]) -> None:
     for name, size in signature.sizes:
         if name not in (*signature.states, *signature.statics, *labels):
             raise EquationError(
-                f"cell {signature.name}: sizes= gives {name} the size {size}, but no state, static input or local "
+                f"{builder.origin}: sizes= gives {name} the size {size}, but no state, static input or local "
                 f"value has that name. Correct the name in sizes=."
             )
 
@@ -291,14 +322,16 @@ def _results(builder: Builder, returned: Any) -> tuple[int, tuple[int, ...]]:
     count = len(signature.states)
     states = ", ".join(signature.states)
     if len(values) not in (count, count + 1):
-        raise EquationError(
-            f"cell {signature.name}: must return its states ({states}) in order, with at most one output before "
-            f"them, got {len(values)} values. Return {states}."
+        builder.refuse(
+            f"{signature.name} must return its states ({states}) in order, with at most one output before them, "
+            f"got {len(values)} values",
+            f"Return {states}.",
         )
     for value in values:
-        if not isinstance(value, Symbol):
-            raise EquationError(
-                f"cell {signature.name}: must return vectors computed from its names, got {value!r}. Return {states}."
+        if not isinstance(value, Symbol) or value.builder is not builder:
+            builder.refuse(
+                f"{signature.name} must return vectors computed from its names, got {value!r}",
+                f"Return {states}.",
             )
     positions = [value.position for value in values]
     return positions[0], tuple(positions[-count:])
@@ -316,8 +349,28 @@ def _labels(builder: Builder, local_names: Mapping[str, Any]) -> dict[str, int]:
     return labels
 
 
+def _vectors(builder: Builder, results: list[int], labels: dict[str, int]) -> dict[str, int]:
+    """The labels without products of matrices: `M = A @ B` is only half of `A @ (B @ h)`."""
+    nodes = builder.nodes
+    plain = [i for i in labels.values() if nodes[i].operation != "matmul"]
+    matrices = {
+        nodes[i].operands[0] for i in reachable(nodes, results + plain) if nodes[i].operation in READ_MATRICES
+    }
+
+    def is_matrix(position: int) -> bool:
+        node = nodes[position]
+        return (
+            position in matrices
+            or node.operation in ("transpose", "upper_blocks")
+            or (node.operation == "matmul" and is_matrix(node.operands[1]))
+        )
+
+    return {name: i for name, i in labels.items() if nodes[i].operation != "matmul" or not is_matrix(i)}
+
+
 def _finish(builder: Builder, output: int, states: tuple[int, ...], labels: dict[str, int]) -> Graph:
-    signature, name = builder.signature, builder.signature.name
+    signature = builder.signature
+    labels = _vectors(builder, [output, *states], labels)
     used = reachable(builder.nodes, [output, *states, *labels.values()])
     _all_used(builder, used)
     kept = sorted(used | set(range(len(signature.names))))
@@ -332,9 +385,13 @@ def _finish(builder: Builder, output: int, states: tuple[int, ...], labels: dict
     ]
     results = tuple(compact(i) for i in states)
     local = {label: compact(i) for label, i in labels.items()}
-    inference = Inference(signature, nodes, lambda i: place_text(builder.places[kept[i]], name))
+    inference = Inference(signature, nodes, lambda i: builder.place_text(builder.places[kept[i]]))
     shapes: list[Shape] = inference.run(dict(zip(signature.states, results, strict=True)), local)
-    _output_is_vector(signature, shapes[compact(output)])
+    if len(shapes[compact(output)]) != 1:
+        builder.refuse(
+            f"the output of {signature.name} must be a vector, got {brief(builder.nodes, output)}",
+            "Return a vector.",
+        )
     graph = canonical(signature, nodes, shapes, compact(output), results, local)
     check(graph)
     return graph
@@ -345,12 +402,5 @@ def _all_used(builder: Builder, used: set[int]) -> None:
     for name in (*signature.parameters, *signature.statics, *(name for name, _ in signature.constants)):
         if builder.leaves[name].position not in used:
             raise EquationError(
-                f"cell {signature.name}: {name} is never used, so it has no shape. Use it in an equation or remove it."
+                f"{builder.origin}: {name} is never used, so it has no shape. Use it in an equation or remove it."
             )
-
-
-def _output_is_vector(signature: Signature, shape: Shape) -> None:
-    if len(shape) != 1:
-        raise EquationError(
-            f"cell {signature.name}: the output must be a vector, got a number. Return a vector."
-        )
