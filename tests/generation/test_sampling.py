@@ -57,6 +57,8 @@ def test_filters_by_hand(filters, expected):
 def test_equal_logits_are_cut_in_the_order_of_the_vocabulary():
     got = filtered_probabilities(torch.zeros(5), top_k=2)
     assert got.tolist() == [0, 0.5, 0.5, 0, 0]
+    # Two quarters reach a half: the third symbol is not needed.
+    assert filtered_probabilities(torch.zeros(5), top_p=0.5).tolist() == [0, 0.5, 0.5, 0, 0]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def demo(*, minutes: float = 1.6, seed: Whole = 0, run: Path | None = None) -> N
     from unrolled.training.progress import Progress
     from unrolled.training.settings import FitSettings
 
-    settings = FitSettings(minutes=minutes, seed=seed, validate_every=150)
+    settings = FitSettings(minutes=minutes, seed=seed, validate_every=100)
     print(
         "A gated recurrent unit reads the Python language reference and learns to predict its next character.\n"
     )
@@ -47,8 +47,11 @@ def demo(*, minutes: float = 1.6, seed: Whole = 0, run: Path | None = None) -> N
         sorted((score(model, text) for text in (RIGHT, WRONG)), key=lambda one: -one.log_probability)
     )
     print("\nWhat to try next:")
-    print(f'  unrolled sample {ended.path} --prompt "The " --temperature 0.5    text of its own')
-    print("  unrolled train lm YOUR.txt --minutes 5                     your text, any language")
-    print(
-        "  unrolled cells gru                                         the equations it ran; cells lists the others"
-    )
+    next_steps = {
+        f'unrolled sample {ended.path} --prompt "The "': "more of its text",
+        "unrolled train lm YOUR.txt --minutes 5": "the same on your text",
+        "unrolled cells gru": "the equations it ran",
+    }
+    width = max(map(len, next_steps))
+    for command, effect in next_steps.items():
+        print(f"  {command:<{width}}  {effect}")

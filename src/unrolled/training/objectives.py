@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import count
 from typing import Any, Protocol
 
 import torch
@@ -62,7 +63,7 @@ class NextSymbol:
         self.training = training
         self.validation = validation
         self.steps = steps
-        self.seed = seed
+        self.seeds = count(seed)
         self.batches_per_epoch = training.number_of_windows(steps)
 
     def batches(self) -> Iterator[Batch]:
@@ -84,4 +85,4 @@ class NextSymbol:
         return total / symbols
 
     def sample(self) -> str:
-        return "".join(sample(self.model, length=200, temperature=0.8, seed=self.seed))
+        return "".join(sample(self.model, length=200, temperature=0.8, seed=next(self.seeds)))
