@@ -84,7 +84,8 @@ class _Run:
                 self.stacked[product] = matrices[0] if len(matrices) == 1 else torch.cat(matrices)
 
     def _apply(self, position: int, operands: Sequence[Any]) -> Any:
-        return apply(self.graph, self.graph.nodes[position], operands, self.job.letters)
+        node = self.graph.nodes[position]
+        return apply(self.graph, node, operands, self.job.letters, self.dtype)
 
     def multiply(self, product: Product, vector: Tensor) -> list[Tensor]:
         """The stacked product, cut into its results; indices gather columns instead of multiplying."""

@@ -103,7 +103,7 @@ class Loop:
                 values[i] = every(self.graph.number(node.operands[0]), self.clock[:count], hidden, self.dtype)
             else:
                 operands = [self._now(operand, values, count) for operand in node.operands]
-                values[i] = apply(self.graph, node, operands, self.job.letters)
+                values[i] = apply(self.graph, node, operands, self.job.letters, self.dtype)
 
     def _now(self, position: int, values: dict[int, Any], count: int) -> Any:
         if position in values:

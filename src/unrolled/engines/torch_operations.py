@@ -32,6 +32,19 @@ def _negative(v: Value) -> Value:
     return -v
 
 
+def _concat(*parts: Tensor) -> Tensor:
+    """The parts side by side; a learned vector (n,) stands beside every row."""
+    rows = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))
+    return torch.cat([part.expand(*rows, part.shape[-1]) for part in parts], -1)
+
+
+def _where(condition: Value, a: Value, b: Value, dtype: torch.dtype) -> Tensor:
+    """A choice between two plain numbers has torch's default dtype unless it is told another."""
+    like = next((value for value in (condition, a, b) if isinstance(value, Tensor)), torch.empty(0))
+    chosen = torch.as_tensor(condition, dtype=torch.bool, device=like.device)
+    return torch.where(chosen, *(torch.as_tensor(value, dtype=dtype, device=like.device) for value in (a, b)))
+
+
 ENTRYWISE: Mapping[str, Callable[..., Value]] = {
     "multiply": lambda a, b: a * b,
     "divide": lambda a, b: a / b,
@@ -48,10 +61,10 @@ ENTRYWISE: Mapping[str, Callable[..., Value]] = {
     "minimum": lambda a, b: torch.minimum(*_tensors(a, b)),
     "greater": lambda a, b: a > b,
     "greater_equal": lambda a, b: a >= b,
-    "where": lambda condition, a, b: torch.where(condition, a, b),
     "layer_norm": _layer_norm,
     "softmax": lambda v: torch.softmax(v, -1),
-    "concat": lambda *parts: torch.cat(parts, -1),
+    "concat": _concat,
+    "matmul": lambda matrix, v: functional.linear(v, matrix),
 }
 
 
@@ -63,8 +76,10 @@ def signed_sum(terms: Sequence[Value], signs: Sequence[int]) -> Value:
     return total
 
 
-def apply(graph: Graph, node: Node, operands: Sequence[Any], letters: Mapping[str, int]) -> Any:
-    """The value of a node that is neither a leaf, nor a product, nor a matter of time."""
+def apply(
+    graph: Graph, node: Node, operands: Sequence[Any], letters: Mapping[str, int], dtype: torch.dtype
+) -> Any:
+    """The value of a node that is neither a leaf nor a matter of time."""
     if all(isinstance(operand, float) for operand in operands) and node.operation != "sum":
         compute = OPERATIONS[
             node.operation
@@ -73,21 +88,22 @@ def apply(graph: Graph, node: Node, operands: Sequence[Any], letters: Mapping[st
         return float(compute(*operands))
     if node.operation == "sum":
         return signed_sum(operands, node.value)
+    if node.operation == "where":
+        return _where(*operands, dtype)
     if node.operation == "part":
         index, count = node.value
         return operands[0].chunk(count, -1)[index]
+    if node.operation == "rows":
+        index, count = node.value
+        return operands[0].chunk(count, -2)[index]
     if node.operation == "transpose":
         return operands[0].transpose(-1, -2)
     if node.operation == "columns":
         start, stop = (size.value(letters) for size in node.value)
         return operands[0][..., start:stop]
     if node.operation == "upper_blocks":
-        return upper_blocks(operands[0], group_count(_plain(graph.number(node.operands[1]))))
+        return upper_blocks(operands[0], group_count(graph.number(node.operands[1])))
     return ENTRYWISE[node.operation](*operands)
-
-
-def _plain(value: float | tuple[float, ...]) -> float | tuple[float, ...]:
-    return value
 
 
 def upper_blocks(matrix: Tensor, groups: int) -> Tensor:

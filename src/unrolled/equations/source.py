@@ -60,6 +60,9 @@ def write(node: Node, inline: Inline, notation: Notation = PYTHON) -> tuple[str,
     if operation == "part":
         index, count = node.value
         return f"split({inside}, {count})[{index}]", TIGHT
+    if operation == "rows":
+        index, count = node.value
+        return f"{inside}[{index}/{count}]", TIGHT
     if operation == "columns":
         start, stop = node.value
         return f"{inside}[:, {start}:{stop}]", TIGHT
@@ -196,10 +199,20 @@ class _Statements:
         return [*self.lines, f"return {returned}"]
 
 
+def _quoted(doc: str) -> str:
+    """A docstring between triple quotes: what Python would read otherwise is escaped."""
+    plain = {"\\": "\\\\", '"': '\\"'} if '"""' in doc or doc.endswith('"') else {"\\": "\\\\"}
+    return "".join(plain.get(letter) or (letter if letter in "\n\t" or letter.isprintable() else _escaped(letter))
+                   for letter in doc)  # fmt: skip
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
+
+
 def graph_text(graph: Graph, doc: str = "") -> str:
     """The canonical text of a cell."""
     body = _Statements(graph).body()
     if doc:
-        quoted = doc.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-        body = [f'"""{quoted}"""', *body]
+        body = [f'"""{_quoted(doc)}"""', *body]
     return signature_text(graph.signature) + "\n" + "".join(f"    {line}\n" for line in body)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NoReturn, TypeAlias
@@ -243,7 +244,7 @@ class Symbol(Traced):
     def __float__(self) -> float:
         self.refuse("a vector is not one number", "Use the words of unrolled.equations, not math or float().")
 
-    __int__ = __index__ = __float__
+    __int__ = __index__ = __round__ = __trunc__ = __float__
 
     def __pow__(self, other: object) -> NoReturn:
         self.refuse("** is not a word of the equations", "Write v * v, or exp(n * log(v)).")
@@ -269,11 +270,20 @@ class Symbol(Traced):
     __delitem__ = __getitem__
 
     def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Symbol:
-        signs = {"add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide"}
-        if method == "__call__" and function.__name__ in signs and all(_plain(value) for value in inputs):
-            return self.record(signs[function.__name__], inputs)
+        sign = NUMPY_SIGNS.get(function.__name__)
+        if method == "__call__" and sign is not None and all(_plain(value) for value in inputs):
+            return sign(*(float(value) if is_number(value) else value for value in inputs))  # type: ignore[no-any-return]
         self.refuse(
             f"the NumPy function {function.__name__} cannot be traced", "Use the words of unrolled.equations."
+        )
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Any, _: Any, operands: Sequence[Any] = (), __: Any = None
+    ) -> NoReturn:
+        symbol = next(operand for operand in operands if isinstance(operand, Symbol))
+        symbol.refuse(
+            f"the torch function {function.__name__} cannot be traced", "Use the words of unrolled.equations."
         )
 
     def __array_function__(self, function: Any, *_: Any) -> NoReturn:
@@ -285,6 +295,19 @@ class Symbol(Traced):
         if name.startswith("__"):
             raise AttributeError(name)
         self.refuse(f".{name} is not a word of the equations", "Use the words of unrolled.equations.")
+
+
+# What NumPy does when its scalar stands on the left: np.float64(2) * v.
+NUMPY_SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "less": operator.lt,
+    "less_equal": operator.le,
+}
 
 
 def _plain(value: object) -> bool:
