@@ -42,7 +42,8 @@ def _where(condition: Value, a: Value, b: Value, dtype: torch.dtype) -> Tensor:
     """A choice between two plain numbers has torch's default dtype unless it is told another."""
     like = next((value for value in (condition, a, b) if isinstance(value, Tensor)), torch.empty(0))
     chosen = torch.as_tensor(condition, dtype=torch.bool, device=like.device)
-    return torch.where(chosen, *(torch.as_tensor(value, dtype=dtype, device=like.device) for value in (a, b)))
+    yes, no = (torch.as_tensor(value, dtype=dtype, device=like.device) for value in (a, b))
+    return torch.where(chosen, yes, no)
 
 
 ENTRYWISE: Mapping[str, Callable[..., Value]] = {
@@ -89,7 +90,8 @@ def apply(
     if node.operation == "sum":
         return signed_sum(operands, node.value)
     if node.operation == "where":
-        return _where(*operands, dtype)
+        condition, yes, no = operands
+        return _where(condition, yes, no, dtype)
     if node.operation == "part":
         index, count = node.value
         return operands[0].chunk(count, -1)[index]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from unrolled.equations.graph import Graph, Node
 from unrolled.equations.operations import OPERATIONS
 
-MATRIX_MAKERS = ("parameter", "transpose", "upper_blocks", "columns")
+MATRIX_MAKERS = ("parameter", "transpose", "upper_blocks", "columns", "rows")
 
 
 def check(graph: Graph, simplified: bool = False) -> None:
@@ -32,7 +32,10 @@ def _rules(graph: Graph, position: int, node: Node, simplified: bool) -> list[tu
     rules = [
         ("operands come before", all(i < position for i in node.operands)),
         ("the number of operands", operation.arity is None or len(node.operands) == operation.arity),
-        ("sum and columns only when simplified", simplified or node.operation not in ("sum", "columns")),
+        (
+            "sums and blocks only when simplified",
+            simplified or node.operation not in ("sum", "columns", "rows"),
+        ),
     ]
     if operation.kind in ("elementwise", "condition"):
         sizes = {graph.shapes[i] for i in node.operands if graph.shapes[i]}

@@ -11,7 +11,7 @@ from unrolled.equations.sizes import HIDDEN, INPUT, Size
 
 Shape: TypeAlias = tuple[Size, ...]  # () a number, (n,) a vector, (rows, columns) a matrix
 
-LEAVES = ("input", "state", "static", "parameter", "constant")
+LEAVES = ("input", "state", "static", "parameter", "constant", "saved")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Signature:
     parameters: tuple[str, ...] = ()
     constants: tuple[tuple[str, float | tuple[float, ...]], ...] = ()
     sizes: tuple[tuple[str, str], ...] = ()
+    saved: tuple[str, ...] = ()  # values of the forward run; in backward graphs only
 
     def leaves(self) -> Iterator[Node]:
         """A leaf node for every name, in the order of the signature."""
@@ -47,6 +48,7 @@ class Signature:
             ("static", self.statics),
             ("parameter", self.parameters),
             ("constant", tuple(name for name, _ in self.constants)),
+            ("saved", self.saved),
         ):
             for name in names:
                 yield Node(operation, (), name)

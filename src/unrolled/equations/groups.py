@@ -63,7 +63,7 @@ def _reach(name: str, needs: dict[str, frozenset[str]], unknown: set[str]) -> se
 def ranks(graph: Graph, kinds: StateKinds) -> list[int]:
     """For every node how often it changes: ONCE, ROW, BEFORE or UNKNOWN."""
     found: list[int] = []
-    own = {"input": BEFORE, "static": ROW, "every": BEFORE}
+    own = {"input": BEFORE, "saved": BEFORE, "static": ROW, "every": BEFORE}
     for node in graph.nodes:
         rank = own.get(node.operation, ONCE)
         if node.operation == "state":

@@ -183,10 +183,7 @@ LEAF_OPERATIONS = ("input", "state", "static", "parameter", "constant", "number"
 OPERATIONS: dict[str, Operation] = {
     operation.name: operation
     for operation in (
-        *(
-            Operation(leaf, "leaf", 0)
-            for leaf in ("input", "state", "static", "parameter", "constant", "number")
-        ),
+        *(Operation(leaf, "leaf", 0) for leaf in LEAF_OPERATIONS),
         Operation("add", "elementwise", 2, np.add),
         Operation("subtract", "elementwise", 2, np.subtract),
         Operation("multiply", "elementwise", 2, np.multiply),
@@ -217,6 +214,7 @@ OPERATIONS: dict[str, Operation] = {
         # Only in simplified graphs: an n-ary sum with signs, and a block of a matrix's columns.
         Operation("sum", "elementwise", None),
         Operation("columns", "matrix", 1),
+        Operation("rows", "matrix", 1),
         # Only in backward graphs: derivatives times what comes from above, and a piece of a vector.
         Operation("dsigmoid", "elementwise", 2, lambda y, g: g * (y * (1 - y))),
         Operation("dtanh", "elementwise", 2, lambda y, g: g * (1 - y * y)),

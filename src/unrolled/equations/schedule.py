@@ -118,7 +118,14 @@ def _schedule(graph: Graph, forced: tuple[str, ...], records: tuple[str, ...]) -
     simple = simplify(graph)
     kinds = state_kinds(simple, frozenset(forced))
     ordered = order_sums(simple, ranks(simple, kinds))
-    return _Planner(ordered, kinds, forced, records).plan()
+    return plan(ordered, forced, tuple((name, ordered.named[name]) for name in records))
+
+
+def plan(
+    graph: Graph, forced: tuple[str, ...], records: tuple[tuple[str, int], ...], output: bool = True
+) -> Schedule:
+    """The schedule of a graph whose sums are in order; `output=False` when only states and records are wanted."""
+    return _Planner(graph, state_kinds(graph, frozenset(forced)), forced, records, output).plan()
 
 
 # --- the order inside sums -----------------------------------------------------------------------
@@ -167,16 +174,21 @@ class _Planner:
     """Assigns every needed node of a simplified graph to a group and a phase."""
 
     def __init__(
-        self, graph: Graph, kinds: StateKinds, forced: tuple[str, ...], records: tuple[str, ...]
+        self,
+        graph: Graph,
+        kinds: StateKinds,
+        forced: tuple[str, ...],
+        records: tuple[tuple[str, int], ...],
+        output: bool,
     ) -> None:
         self.graph = graph
         self.kinds = kinds
         self.forced = forced
-        self.records = tuple((name, graph.named[name]) for name in records)
+        self.records = records
         self.rank = ranks(graph, kinds)
         self.next = dict(zip(graph.signature.states, graph.next_states, strict=True))
         carried = (i for name, i in self.next.items() if name not in forced)
-        self.results = {graph.output, *carried, *(i for _, i in self.records)}
+        self.results = {*carried, *(i for _, i in self.records), *([graph.output] if output else [])}
         self.edges = [self._depends(i) for i in range(len(graph.nodes))]
 
     def _depends(self, position: int) -> tuple[int, ...]:
@@ -224,7 +236,7 @@ class _Planner:
             return node.value in self.kinds.looped
         if node.operation == "delayed":
             return self.graph.nodes[node.operands[0]].value in self.kinds.looped
-        return node.operation in ("input", "static")
+        return node.operation in ("input", "static", "saved")
 
     def _with_clock(self, *groups: set[int]) -> tuple[set[int], ...]:
         """`every` costs nothing, so each group that reads one computes it, and none stores it."""

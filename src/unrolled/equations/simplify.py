@@ -7,6 +7,7 @@ used once become n-ary sums; numbers fold in float64. Names of local values stay
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
 from functools import lru_cache
 
 from unrolled.equations.check import check
@@ -49,7 +50,7 @@ class Rewriter:
 @lru_cache(maxsize=512)
 def simplify(graph: Graph) -> Graph:
     """The simplified graph; nodes that only a label needs are kept for recording."""
-    simple = _sums(_products(graph))
+    simple = _sums(_parts(_products(graph)))
     check(simple, simplified=True)
     return simple
 
@@ -112,6 +113,73 @@ def _folded(rewriter: Rewriter, node: Node) -> float:
     compute = OPERATIONS[node.operation].numpy
     assert compute is not None
     return float(compute(*(rewriter.nodes[i].value for i in node.operands)))
+
+
+# --- parts of stacked vectors ---------------------------------------------------------------------
+
+
+def _parts(graph: Graph) -> Graph:
+    """Stacked gates as separate ones: a part of a sum is the sum of parts, a part of W @ x is a block of W's rows.
+
+    Only where nothing but the parts is read, so that no work is done twice.
+    """
+    divided = _divided(graph)
+    if not divided:
+        return graph
+    rewriter = Rewriter()
+    moved: dict[int, int] = {}
+
+    def part(position: int, index: int, count: int) -> int:
+        node = graph.nodes[position]
+        if not graph.shapes[position]:
+            return moved[position]
+        shape = (graph.shapes[position][0].times(Fraction(1, count)),)
+        if position not in divided:
+            return rewriter.add(Node("part", (moved[position],), (index, count)), shape)
+        if node.operation == "matmul":
+            rows, columns = graph.shapes[node.operands[0]]
+            matrix = Node("rows", (moved[node.operands[0]],), (index, count))
+            block = rewriter.add(matrix, (rows.times(Fraction(1, count)), columns))
+            return rewriter.add(Node("matmul", (block, moved[node.operands[1]])), shape)
+        operands = tuple(part(operand, index, count) for operand in node.operands)
+        return rewriter.add(Node(node.operation, operands, node.value), shape)
+
+    for position, node in enumerate(graph.nodes):
+        if node.operation == "part" and node.operands[0] in divided:
+            moved[position] = part(node.operands[0], *node.value)
+        else:  # a divided value is also kept whole, for its label; without one it is dropped
+            operands = tuple(moved[i] for i in node.operands)
+            moved[position] = rewriter.add(Node(node.operation, operands, node.value), graph.shapes[position])
+    return rewriter.finish(graph, moved)
+
+
+def _roots(graph: Graph) -> set[int]:
+    return {graph.output, *graph.next_states}
+
+
+def _divided(graph: Graph) -> set[int]:
+    """The products and entrywise values of which only parts, all of one count, are read."""
+    readers: dict[int, list[int]] = {}
+    for i, node in enumerate(graph.nodes):
+        for operand in node.operands:
+            readers.setdefault(operand, []).append(i)
+    counts: dict[int, int] = {}
+    for i in reversed(range(len(graph.nodes))):
+        kind = OPERATIONS[graph.nodes[i].operation].kind
+        found = {_count(graph, reader, counts) for reader in readers.get(i, [])}
+        if kind in ("product", "elementwise", "condition") and graph.shapes[i] and len(found) == 1:
+            (count,) = found
+            if count and i not in _roots(graph):
+                counts[i] = count
+    return set(counts)
+
+
+def _count(graph: Graph, reader: int, counts: dict[int, int]) -> int:
+    """How many parts a reader takes of what it reads; 0 when it reads the whole."""
+    node = graph.nodes[reader]
+    if node.operation == "part":
+        return int(node.value[1])
+    return 0 if node.operation == "matmul" else counts.get(reader, 0)
 
 
 # --- n-ary sums ----------------------------------------------------------------------------------

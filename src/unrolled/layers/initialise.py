@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.equations import Cell, Graph
+from unrolled.equations.graph import reachable
 from unrolled.equations.groups import states_read
+from unrolled.equations.operations import is_finite_number
 from unrolled.equations.simplify import simplify
 from unrolled.errors import SettingError
 
@@ -43,11 +45,12 @@ class Roles:
 
     def _matrix(self, position: int, block: Tensor, letters: Mapping[str, int]) -> None:
         """Column blocks by the vector they multiply: a state's are orthogonal, the input's Glorot."""
-        columns = [i for i in self.readers.get(position, []) if self.graph.nodes[i].operation == "columns"]
-        for i in columns:
-            start, stop = (size.value(letters) for size in self.graph.nodes[i].value)
-            self._matrix(i, block[:, start:stop], letters)
-        if columns:
+        blocks = [
+            i for i in self.readers.get(position, []) if self.graph.nodes[i].operation in ("columns", "rows")
+        ]
+        for i in blocks:
+            self._matrix(i, self._block(i, block, letters), letters)
+        if blocks:
             return
         products = self._products(position)
         if any(self._into_rectified_state(i) for i in products) and block.shape[0] == block.shape[1]:
@@ -56,6 +59,15 @@ class Roles:
             orthogonal(block)
         else:
             nn.init.xavier_uniform_(block)
+
+    def _block(self, position: int, matrix: Tensor, letters: Mapping[str, int]) -> Tensor:
+        """The block of a matrix that a "columns" or "rows" node takes."""
+        node = self.graph.nodes[position]
+        if node.operation == "rows":
+            index, count = node.value
+            return matrix.chunk(count)[index]
+        start, stop = (size.value(letters) for size in node.value)
+        return matrix[:, start:stop]
 
     def _products(self, position: int) -> list[int]:
         found = []
@@ -72,8 +84,6 @@ class Roles:
         return bool(self.reads[product]) and product in self._feeding()
 
     def _feeding(self) -> set[int]:
-        from unrolled.equations.graph import reachable
-
         return reachable(self.graph.nodes, list(self.graph.next_states))
 
     def _into_rectified_state(self, product: int) -> bool:
@@ -92,10 +102,16 @@ class Roles:
     # --- vectors ---------------------------------------------------------------------------------
 
     def _vector(self, position: int, value: Tensor) -> None:
+        parts = [i for i in self.readers.get(position, []) if self.graph.nodes[i].operation == "part"]
+        for i in parts:
+            index, count = self.graph.nodes[i].value
+            self._vector(i, value.chunk(count)[index])
+        if parts:
+            return
         factors = [
             other for i in self.readers.get(position, []) for other in self._multiplied_with(i, position)
         ]
-        if any(self.graph.nodes[i].operation == "layer_norm" for i in factors):
+        if any(self._is_norm(i) for i in factors):
             nn.init.ones_(value)
         elif factors or any(
             self.graph.nodes[i].operation == "matmul" for i in self.readers.get(position, [])
@@ -104,6 +120,13 @@ class Roles:
         else:
             nn.init.zeros_(value)
             self._open_forget_gate(position, value)
+
+    def _is_norm(self, position: int) -> bool:
+        """Whether a value is a layer norm, or a part of one."""
+        node = self.graph.nodes[position]
+        return node.operation == "layer_norm" or (
+            node.operation == "part" and self._is_norm(node.operands[0])
+        )
 
     def _multiplied_with(self, product: int, position: int) -> list[int]:
         node = self.graph.nodes[product]
@@ -117,12 +140,6 @@ class Roles:
         if self._keeps_a_state(total):
             self.forget_given.add(total)
             nn.init.ones_(value)
-        for i in self.readers.get(total, []):
-            part = self.graph.nodes[i]
-            if part.operation == "part" and self._keeps_a_state(i):
-                self.forget_given.add(total)
-                index, count = part.value
-                nn.init.ones_(value.chunk(count)[index])
 
     def _keeps_a_state(self, position: int) -> bool:
         gates = [i for i in self.readers.get(position, []) if self.graph.nodes[i].operation == "sigmoid"]
@@ -141,6 +158,11 @@ class Roles:
 
 def orthogonal(block: Tensor) -> None:
     """Each square block of rows orthogonal, so that stacked and separate matrices start alike."""
+    if block.dtype in (torch.float16, torch.bfloat16):  # the factorization wants full precision
+        full = torch.empty_like(block, dtype=torch.float32)
+        orthogonal(full)
+        block.copy_(full)
+        return
     rows, columns = block.shape
     if rows > columns > 0 and rows % columns == 0:
         for part in block.split(columns):
@@ -195,5 +217,9 @@ def _override(name: str, value: Tensor, start: Start) -> None:
         value.copy_(start)
     elif callable(start):
         start(value)
-    else:
+    elif is_finite_number(start):
         value.fill_(start)
+    else:
+        raise SettingError(
+            f"start= of {name} must be a name, a number, a tensor or a function that fills one, got {start!r}."
+        )
