@@ -52,16 +52,16 @@ class Steps:
 class Job:
     """One layer in one direction over one batch.
 
-    `x` (N, I), or (N,) indices that stand for one-hot vectors, or None without input; `states[name]` (K, B, n)
-    the last K values, newest first; `start[name]` (B, n) what a reset goes back to; `clock` (B,) int64;
-    `resets` (N,) bool; `forced[name]` (N, n); `static[name]` (B, n).
+    `x` (N, I), or (N,) indices that stand for one-hot vectors; `states[name]` (K, B, n) the last K
+    values, newest first; `start[name]` (B, n) what a reset goes back to; `clock` (B,) int64; `resets` (N,) bool;
+    `forced[name]` (N, n); `static[name]` (B, n).
     """
 
     schedule: Schedule
     letters: Mapping[str, int]
     parameters: Mapping[str, Tensor]
     steps: Steps
-    x: Tensor | None
+    x: Tensor
     states: Mapping[str, Tensor]
     start: Mapping[str, Tensor]
     clock: Tensor

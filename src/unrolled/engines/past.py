@@ -38,7 +38,8 @@ class Timeline:
 
     def _coordinates(self, device: torch.device) -> tuple[Tensor, Tensor]:
         counts = torch.tensor(self.steps.counts, dtype=torch.int64, device=device)
-        time = torch.repeat_interleave(torch.arange(len(counts), device=device), counts)
+        each = torch.arange(len(counts), device=device)
+        time = torch.repeat_interleave(each, counts, output_size=self.steps.total)
         return time, torch.arange(self.steps.total, device=device) - self.offsets[time]
 
     def _apply(self, resets: Tensor) -> None:

@@ -228,7 +228,7 @@ class Cell:
             inputs,
             start,
             _carried(state, start),
-            letters[HIDDEN],
+            letters.get(HIDDEN, 0),  # a cell that knows no H asks for none
             oracle.Sequenced(
                 np.zeros(len(inputs), dtype=bool) if resets is None else np.asarray(resets, dtype=bool),
                 {name: np.asarray(value, dtype=np.float64) for name, value in (forced or {}).items()},

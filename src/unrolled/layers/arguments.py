@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ class Batch:
     """
 
     packing: Packing
-    x: Tensor | None
+    x: Tensor
     state: State | None
     resets: Tensor | None
     forced: Mapping[str, Tensor]
@@ -56,7 +56,7 @@ def arrange(layer: Recurrent, given: Arguments, state: Any) -> Batch:
         packing = Packing.ragged(time, rows, given.lengths, layer._like().device)
     return Batch(
         packing=packing,
-        x=None if x is None else packing.pack(x),
+        x=packing.pack(x),
         state=reader.state(state),
         resets=reader.resets(),
         forced=reader.forced(),
@@ -76,16 +76,16 @@ class _Reader:
 
     # --- input -----------------------------------------------------------------------------------
 
-    def input(self, state: Any) -> Tensor | None:
-        """The input as (T, B, I) or (T, B) indices, or None without input."""
+    def input(self, state: Any) -> Tensor:
+        """The input as (T, B, I), with I = 0 where there is none, or (T, B) indices."""
         if self.given.x is None:
             self._without_input(state)
-            return None
+            return self.layer._like().new_zeros(*self.shape, 0)
         if self.given.steps is not None:
             raise ShapeError(
                 "steps= is for networks without input, and x says T already. Leave one of them out."
             )
-        x = self.given.x
+        x = _tensor(self.given.x, "the input")
         indices = not x.is_floating_point()
         dimensions = 2 if indices else 3
         if x.dim() not in (dimensions - 1, dimensions):
@@ -105,22 +105,34 @@ class _Reader:
         return value.transpose(0, 1) if self.layer.batch_first and not already else value
 
     def _without_input(self, state: Any) -> None:
-        if self.layer.input_size != 0 or self.given.steps is None:
+        steps = self.given.steps
+        if self.layer.input_size != 0 or steps is None:
             raise ShapeError(
                 f"the layer reads inputs of size {self.layer.input_size} and got none. "
                 "Give x, or make the layer with input_size=0 and give steps=."
             )
-        self.shape = (self.given.steps, self._rows_of(state))
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
+            raise ShapeError(f"steps must be a whole number >= 0, got {steps!r}. Correct it.")
+        self.shape = (steps, self._rows_without_input(state))
 
-    def _rows_of(self, state: Any) -> int:
+    def _rows_without_input(self, state: Any) -> int:
+        """B of a network without input, from whatever else has rows; one sequence if nothing has."""
         if isinstance(state, State):
             return state.batch_size
-        if isinstance(state, Tensor):
-            return state.shape[1] if state.dim() == 3 else 1
-        entries = list(state.values() if isinstance(state, Mapping) else state or [])
-        if self.given.lengths is not None and not entries:
-            return len(self.given.lengths)
-        return entries[0].shape[1] if entries and entries[0].dim() == 3 else 1
+        values = (
+            list(state.values())
+            if isinstance(state, Mapping)
+            else [state]
+            if isinstance(state, Tensor)
+            else state
+        )
+        first = next((value for value in values or () if isinstance(value, Tensor)), None)
+        if first is not None:
+            self.single = first.dim() == 2
+            return 1 if self.single else first.shape[1]
+        if self.given.lengths is not None:
+            return len(torch.as_tensor(self.given.lengths))
+        return next((len(value) for value in self.given.static.values() if value.dim() == 2), 1)
 
     def _indices(self, x: Tensor) -> Tensor:
         if x.dtype == torch.bool or x.dtype.is_complex:
@@ -143,12 +155,14 @@ class _Reader:
     def _only_multiplied(self) -> None:
         graph = self.layer.schedule.graph
         source = graph.leaf[graph.signature.input]
-        for node in graph.nodes:
-            if source in node.operands and node.operation != "matmul":
-                raise EquationError(
-                    f"{self.layer.cell.name} uses {graph.signature.input} outside a product, so indices cannot stand "
-                    "for one-hot vectors. Use an embedding before the layer."
-                )
+        results = (graph.output, *graph.next_states)
+        if source in results or any(
+            source in node.operands and node.operation != "matmul" for node in graph.nodes
+        ):
+            raise EquationError(
+                f"{self.layer.cell.name} uses {graph.signature.input} outside a product, so indices cannot stand "
+                "for one-hot vectors. Use an embedding before the layer."
+            )
 
     def _vectors(self, x: Tensor) -> Tensor:
         if x.shape[-1] != self.layer.input_size:
@@ -182,6 +196,11 @@ class _Reader:
         if isinstance(state, Tensor):
             state = (state,)
         if not isinstance(state, Mapping):
+            if not isinstance(state, Sequence) or isinstance(state, str):
+                raise ShapeError(
+                    f"the state must be a State, tensors or tensors by name, got "
+                    f"{type(state).__name__}. Give one of these."
+                )
             if len(state) != len(names):
                 raise ShapeError(
                     f"the state must be ({', '.join(names)}), got {len(state)} tensors. Give one for each."
@@ -206,6 +225,7 @@ class _Reader:
         return State(cells)
 
     def _checked_value(self, name: str, value: Tensor, shape: torch.Size) -> Tensor:
+        value = _tensor(value, f"the state {name}")
         if self.single and value.dim() == 2:
             value = value.unsqueeze(1)
         if value.shape != shape:
@@ -224,19 +244,28 @@ class _Reader:
             raise ShapeError(
                 f"the state must fit the layer and the batch: expected {blank}, got {state}. Use its own state."
             )
-        return state
+        return State([self._checked_cell(cell) for cell in state.cells])
+
+    def _checked_cell(self, cell: CellState) -> CellState:
+        return CellState({n: self._like(v, f"the state {n}") for n, v in cell.values.items()}, cell.clock)
 
     def resets(self) -> Tensor | None:
         """The resets as (T, B)."""
         resets = self.given.resets
         if resets is None:
             return None
+        resets = _tensor(resets, "resets")
+        if resets.dim() not in (1, 2):
+            self._wrong_resets(resets)
         resets = self.time_first(resets.unsqueeze(1) if self.single else resets, already=self.single)
         if tuple(resets.shape) != self.shape or resets.dtype != torch.bool:
-            raise ShapeError(
-                f"resets must be bool (T, B) = {self.shape}, got {resets.dtype} {tuple(resets.shape)}. Correct them."
-            )
+            self._wrong_resets(resets)
         return resets
+
+    def _wrong_resets(self, resets: Tensor) -> NoReturn:
+        raise ShapeError(
+            f"resets must be bool (T, B) = {self.shape}, got {resets.dtype} {tuple(resets.shape)}. Correct them."
+        )
 
     def forced(self) -> dict[str, Tensor]:
         """The forced states as (T, B, n)."""
@@ -247,6 +276,7 @@ class _Reader:
         sizes = self.layer.cell.state_sizes(self.layer.input_size, self.layer.hidden_size, **self.layer.sizes)
         found = {}
         for name, value in self.given.forced.items():
+            value = _tensor(value, f"forced {name}")
             value = self.time_first(value.unsqueeze(1) if self.single else value, already=self.single)
             wanted = (*self.shape, sizes.get(name, value.shape[-1]))
             if tuple(value.shape) != wanted:
@@ -268,6 +298,7 @@ class _Reader:
         letters = self.layer._letters[0]
         graph = self.layer.cell.graph
         for name, value in self.given.static.items():
+            value = _tensor(value, f"static {name}")
             value = value.unsqueeze(0) if self.single and value.dim() == 1 else value
             wanted = (self.shape[1], graph.size(graph.leaf[name]).value(letters))
             if tuple(value.shape) != wanted:
@@ -282,3 +313,9 @@ class _Reader:
         if self.single:
             return output.squeeze(1)
         return self.time_first(output)
+
+
+def _tensor(value: object, what: str) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise ShapeError(f"{what} must be a tensor, got {type(value).__name__}. Use torch.as_tensor(...).")
+    return value

@@ -85,13 +85,17 @@ class Packing:
 
 
 def _checked(lengths: Tensor | Sequence[int], time: int, rows: int) -> list[int]:
-    values = lengths.tolist() if isinstance(lengths, Tensor) else list(lengths)
-    if len(values) != rows:
+    try:
+        given = torch.as_tensor(lengths)
+    except (TypeError, ValueError):
+        raise ShapeError(f"lengths must be whole numbers (B,), got {lengths!r}. Correct them.") from None
+    if given.shape != (rows,):
         raise ShapeError(
-            f"lengths must have one entry for each of {rows} rows, got {len(values)}. Give (B,) lengths."
+            f"lengths must have one entry for each of {rows} rows, got {tuple(given.shape)}. Give (B,) lengths."
         )
+    values = given.tolist()
     for b, length in enumerate(values):
-        if isinstance(length, bool) or length != int(length) or not 0 <= length <= time:
+        if isinstance(length, bool) or not 0 <= length <= time or length != int(length):
             raise ShapeError(
                 f"lengths[{b}] must be a whole number from 0 to T={time}, got {length}. Correct it."
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -71,26 +73,32 @@ class Recurrent(nn.Module):
         super().__init__()
         _one_of("initialise", initialise, ("roles", "uniform"))
         _one_of("initial_state", initial_state, ("zero", "learned"))
-        _whole("input_size", input_size, 0)
-        _whole("hidden_size", hidden_size, 1)
-        _whole("num_layers", num_layers, 1)
+        if not isinstance(cell, (Cell, str)):
+            raise SettingError(
+                f"cell must be a Cell or a name of the catalogue, got {cell!r}. Put @cell over the function."
+            )
+        if dtype is not None and not dtype.is_floating_point:
+            raise SettingError(f"cells compute in floating point, got dtype={dtype}. Use torch.float32.")
         self.cell = catalogue.find(cell) if isinstance(cell, str) else cell
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
+        self.input_size = _whole("input_size", input_size, 0)
+        self.hidden_size = _whole("hidden_size", hidden_size, 1)
+        self.num_layers = _whole("num_layers", num_layers, 1)
         self.bidirectional = bidirectional
         self.batch_first = batch_first
-        self.sizes = dict(sizes or {})
+        self.sizes = {name: _whole(f"the size {name}", size, 1) for name, size in (sizes or {}).items()}
         self.initialise = initialise
         self.start = dict(start or {})
         self.initial_state = initial_state
         self._engine_name = engine
         self._letters = [
-            self.cell.letters(self._input_of(k), hidden_size, **self.sizes) for k in range(num_layers)
+            self.cell.letters(self._input_of(k), self.hidden_size, **self.sizes)
+            for k in range(self.num_layers)
         ]
         made = {"device": device, "dtype": dtype}
         self.weights = nn.ModuleDict({n: Weights(self._empty(i, made)) for i, n in enumerate(self._names())})
         self.initial = self._learned_states(made) if initial_state == "learned" else None
+        # Device and dtype of a cell that has nothing to learn.
+        self.register_buffer("_blank", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
         _ = self.engine  # an engine that cannot run is refused now, not at the first batch
 
@@ -104,13 +112,14 @@ class Recurrent(nn.Module):
     @property
     def output_size(self) -> int:
         """The size of the output of the last layer, both directions together."""
-        return self.directions * self._output_of_one()
-
-    def _output_of_one(self) -> int:
-        return self.cell.output_size(self.input_size, self.hidden_size, **self.sizes)
+        return self._input_of(self.num_layers)
 
     def _input_of(self, layer: int) -> int:
-        return self.input_size if layer == 0 else self.output_size
+        """The size of what a layer reads; an output of size I depends on it in turn."""
+        size = self.input_size
+        for _ in range(layer):
+            size = self.directions * self.cell.output_size(size, self.hidden_size, **self.sizes)
+        return size
 
     def _names(self) -> list[str]:
         """`l0`, `l0_reverse`, `l1`, ...: PyTorch's order of layers and directions."""
@@ -168,7 +177,9 @@ class Recurrent(nn.Module):
         return choose(schedule, like.device, like.dtype, self._engine_name)
 
     def _like(self) -> Tensor:
-        return next(self.parameters(), torch.empty(0))
+        blank = self._blank
+        assert isinstance(blank, Tensor)
+        return next(self.parameters(), blank)
 
     # --- running ---------------------------------------------------------------------------------
 
@@ -200,9 +211,9 @@ class Recurrent(nn.Module):
             The output (T, B, D * n) and the `State` after the last real step of every row.
         """
         device = self._like().device.type
-        autocast = torch.is_autocast_enabled(device)
+        autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
         given = Arguments(x, lengths, resets, forced or {}, static or {}, steps, autocast)
-        with torch.autocast(device, enabled=False):
+        with torch.autocast(device, enabled=False) if autocast else nullcontext():
             return self._run(given, state)
 
     def _run(self, given: Arguments, state: Any) -> tuple[Tensor, State]:
@@ -211,7 +222,7 @@ class Recurrent(nn.Module):
         engine = self._engine(schedule)
         start = self._start_state(batch.packing.rows)
         carried = start if batch.state is None else batch.state
-        values, ends = batch.x, []
+        values, ends = batch.x, list[CellState]()
         for layer in range(self.num_layers):
             outputs = []
             for direction in range(self.directions):
@@ -221,14 +232,13 @@ class Recurrent(nn.Module):
                 outputs.append(outcome.output)
                 ends.append(CellState(outcome.states, outcome.clock))
             values = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-        assert values is not None
         return batch.output(values), _by_row(State(ends), batch.packing.unsort)
 
     def _job(
         self,
         schedule: Schedule,
         index: int,
-        x: Tensor | None,
+        x: Tensor,
         batch: Any,
         carried: CellState,
         start: CellState,
@@ -298,6 +308,7 @@ def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:
         raise SettingError(f"{option} must be {listed}, got {value!r}. Use one of these.")
 
 
-def _whole(option: str, value: int, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+def _whole(option: str, value: object, least: int) -> int:
+    if not hasattr(value, "__index__") or isinstance(value, bool) or operator.index(value) < least:
         raise ShapeError(f"{option} must be a whole number >= {least}, got {value!r}. Correct it.")
+    return operator.index(value)

@@ -80,8 +80,9 @@ class State:
         return State([CellState(cell.values, cell.clock.to(device)) for cell in moved.cells])
 
     def rows(self, index: Tensor | Sequence[int]) -> State:
-        """The state of some rows of the batch, in the order of `index`."""
-        chosen = torch.as_tensor(index, dtype=torch.int64, device=self.cells[0].clock.device)
+        """The state of some rows of the batch, in the order of `index` or where a mask (B,) is true."""
+        chosen = torch.as_tensor(index, device=self.cells[0].clock.device)
+        chosen = chosen.nonzero().flatten() if chosen.dtype == torch.bool else chosen.long()
         kept = self.map(lambda value: value.index_select(1, chosen))
         return State([CellState(cell.values, cell.clock[chosen]) for cell in kept.cells])
 
@@ -96,7 +97,9 @@ class State:
     def from_state_dict(cls, tensors: Mapping[str, Tensor]) -> State:
         """The state that `state_dict` wrote."""
         cells = []
-        for i in range(sum(name.endswith(".clock") for name in tensors)):
+        for i in range(len(tensors)):
+            if f"{i}.clock" not in tensors:
+                break
             prefix = f"{i}.values."
             values = {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
             cells.append(CellState(values, tensors[f"{i}.clock"]))
