@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from unrolled.engines.engine import Steps
 
@@ -44,18 +45,19 @@ class Timeline:
 
     def _apply(self, resets: Tensor) -> None:
         """Count from the last reset instead of from the beginning."""
-        since = torch.zeros_like(self.end.since)
-        was_reset = torch.zeros_like(self.end.was_reset)
-        all_since, all_reset = torch.empty_like(self.moments.since), torch.empty_like(self.moments.was_reset)
+        since, was_reset = torch.zeros_like(self.end.since), torch.zeros_like(self.end.was_reset)
+        all_since, all_reset = [since[:0]], [was_reset[:0]]
         for t in self.steps.order:
             start, count = self.steps.offsets[t], self.steps.counts[t]
-            now = resets[start : start + count]
-            since[:count].masked_fill_(now, 0)
-            was_reset[:count] |= now
-            all_since[start : start + count] = since[:count]
-            all_reset[start : start + count] = was_reset[:count]
-            since[:count] += 1
-        self.moments = Moments(self.moments.row, self.moments.age, all_since, all_reset)
+            now = functional.pad(resets[start : start + count], (0, self.steps.rows - count))
+            since, was_reset = since.masked_fill(now, 0), was_reset | now
+            all_since.append(since[:count])
+            all_reset.append(was_reset[:count])
+            since = since + (self.end.row < count)
+        way = -1 if self.steps.reverse else 1
+        self.moments = Moments(
+            self.moments.row, self.moments.age, torch.cat(all_since[::way]), torch.cat(all_reset[::way])
+        )
         self.end = Moments(self.end.row, self.end.age, since, was_reset)
 
     def clock(self, clock: Tensor, at: Moments) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
+from unrolled.equations import given
 from unrolled.equations import run as oracle
 from unrolled.equations.graph import Graph, Shape, Signature
 from unrolled.equations.operations import Vector
@@ -194,8 +195,14 @@ class Cell:
 
     def __call__(self, /, *values: Any, **named: Any) -> Any:
         """One step on NumPy vectors: `gru(x, h, W_z=..., ...)` gives the new state."""
-        given = dict(zip(self.signature.names, values, strict=False))
-        return self._function(**{**self.graph.constants, **given, **named})
+        positional = (self.signature.input, *self.states, *self.signature.statics)
+        if len(values) > len(positional):
+            raise ShapeError(
+                f"{self.name} takes {', '.join(positional)}, got {len(values)} values. Name the others."
+            )
+        return self._function(
+            **{**self.graph.constants, **dict(zip(positional, values, strict=False)), **named}
+        )
 
     def run(
         self,
@@ -213,56 +220,33 @@ class Cell:
         `state`: vectors by name, or what an earlier run carried. `initial`: where `resets` (T,) go back to.
         `forced`: values (T, n) that replace a state after each step.
         """
-        inputs = np.asarray(sequence, dtype=np.float64)
-        arrays = {name: np.asarray(value, dtype=np.float64) for name, value in parameters.items()}
-        statics = {name: np.asarray(value, dtype=np.float64) for name, value in (static or {}).items()}
-        letters = self._letters_of(inputs, arrays, statics, state)
-        start = {
-            name: np.zeros(self.graph.size(self.graph.leaf[name]).value(letters)) for name in self.states
-        }
-        start |= {name: np.asarray(value, dtype=np.float64) for name, value in (initial or {}).items()}
+        values = given.inputs(self.graph, sequence)
+        arrays = given.arrays(self.graph, "parameter", self.signature.parameters, parameters)
+        arrays |= given.arrays(self.graph, "static input", self.signature.statics, static or {})
+        carried, states = _carried(self.graph, state)
+        beginnings = given.arrays(self.graph, "state", self.states, initial or {})
+        letters = given.letters_of(self.graph, values, {**arrays, **beginnings, **states})
+        sizes = {name: self.graph.size(self.graph.leaf[name]).value(letters) for name in self.states}
+        start = {name: np.zeros(size) for name, size in sizes.items()} | beginnings
+        if carried is None:
+            carried = oracle.Carried({name: oracle.Past([states.get(name, start[name])]) for name in start})
+        cuts = np.zeros(len(values), dtype=bool) if resets is None else np.asarray(resets, dtype=bool)
+        targets = given.arrays(self.graph, "state", self.states, forced or {})
         return oracle.run(
             self._function,
             self.states,
-            {**self.graph.constants, **arrays, **statics},
-            inputs,
+            {**self.graph.constants, **arrays},
+            values,
             start,
-            _carried(state, start),
+            carried,
             letters.get(HIDDEN, 0),  # a cell that knows no H asks for none
             oracle.Sequenced(
-                np.zeros(len(inputs), dtype=bool) if resets is None else np.asarray(resets, dtype=bool),
-                {name: np.asarray(value, dtype=np.float64) for name, value in (forced or {}).items()},
+                given.by_step("resets", cuts, len(values)),
+                {n: given.by_step(f"forced {n}", v, len(values), sizes[n]) for n, v in targets.items()},
             ),
             self.signature.input,
             self.graph.size(self.graph.output).value(letters),
         )
-
-    def _letters_of(
-        self, inputs: Vector, parameters: Mapping[str, Vector], statics: Mapping[str, Vector], state: Any
-    ) -> dict[str, int]:
-        """The size letters that fit the arrays of a run."""
-        letters = {INPUT: inputs.shape[1]}
-        given = {**parameters, **statics}
-        if isinstance(state, oracle.Carried):
-            given |= {name: state[name] for name in self.states}
-        elif state is not None:
-            given |= {name: np.asarray(value) for name, value in state.items()}
-        sizes = [
-            (size, length)
-            for name, value in given.items()
-            for size, length in zip(self.graph.shapes[self.graph.leaf[name]], value.shape, strict=True)
-        ]
-        for _ in range(len(sizes) + 1):
-            for size, length in sizes:
-                _solve(size, length, letters)
-        missing = {
-            str(atom) for shape in self.graph.shapes for size in shape for atom, _ in size.terms
-        } - set(letters)
-        if missing:
-            raise ShapeError(
-                f"{self.name}: nothing given tells the size {min(missing)}. Give state= with its vectors."
-            )
-        return letters
 
     # --- showing it ------------------------------------------------------------------------------
 
@@ -295,19 +279,13 @@ class Cell:
         return unfold(self.graph, steps)
 
 
-def _solve(size: Size, length: int, letters: dict[str, int]) -> None:
-    """Learn the one unknown letter of a size, if there is just one."""
-    unknown = [(str(atom), count) for atom, count in size.terms if str(atom) not in letters]
-    if len(unknown) == 1:
-        rest = sum(count * letters[str(atom)] for atom, count in size.terms if str(atom) in letters)
-        letters[unknown[0][0]] = int((length - rest) / unknown[0][1])
-
-
-def _carried(state: Any, start: Mapping[str, Vector]) -> oracle.Carried:
+def _carried(graph: Graph, state: Any) -> tuple[oracle.Carried | None, dict[str, Vector]]:
+    """The state to begin with, as an earlier run carried it and as vectors by name."""
     if isinstance(state, oracle.Carried):
-        return state
-    values = {name: np.asarray(value, dtype=np.float64) for name, value in (state or {}).items()}
-    return oracle.Carried({name: oracle.Past([values.get(name, start[name])]) for name in start})
+        return state, {name: state[name] for name in state.past}
+    if not isinstance(state, Mapping | None):
+        raise ShapeError(f"state= takes vectors by name, got {type(state).__name__}. Write {{name: vector}}.")
+    return None, given.arrays(graph, "state", graph.signature.states, state or {})
 
 
 def _call(

@@ -105,8 +105,9 @@ def make_schedule(graph: Graph, forced: Iterable[str] = (), records: Iterable[st
                 f"{graph.signature.name} has no state {name}, its states: {listed}. Force one of these."
             )
     for name in records:
-        if name not in graph.named:
-            listed = ", ".join(graph.named)
+        vectors = [known for known, i in graph.named.items() if len(graph.shapes[i]) == 1]
+        if name not in vectors:
+            listed = ", ".join(vectors)
             raise EquationError(
                 f"{graph.signature.name} has no value {name}, its values: {listed}. Record one of these."
             )

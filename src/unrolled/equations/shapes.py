@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from unrolled.equations.graph import Node, Shape, Signature
-from unrolled.equations.operations import OPERATIONS
+from unrolled.equations.operations import MOST_PARTS, OPERATIONS
 from unrolled.equations.sizes import HIDDEN, INPUT, Size, Unifier
 from unrolled.equations.source import brief
 from unrolled.errors import EquationError
@@ -34,6 +34,7 @@ class Inference:
         self.declared = dict(signature.sizes)
         self.shapes: list[Shape] = []
         self.numbers: dict[int, float] = {}
+        self.parts: dict[int, int] = {}
 
     def run(self, results: Mapping[str, int], labels: Mapping[str, int]) -> list[Shape]:
         """Infer every shape; `results` are the new states by name."""
@@ -101,7 +102,7 @@ class Inference:
                 self.numbers[position] = value
             return ()
         if node.operation == "input":
-            return (Size.of(INPUT),)
+            return (Size.of(self.declared.get(node.value, INPUT)),)
         if node.operation == "state":
             return (Size.of(self.declared.get(node.value, HIDDEN)),)
         if node.operation == "static":
@@ -168,6 +169,10 @@ class Inference:
                 self._refuse(position, f"concat() joins vectors, got the number {self._text(operand)}",
                              "Leave it out.")  # fmt: skip
             total = total + self.unifier.resolve(self.shapes[operand][0])
+        self.parts[position] = sum(self.parts.get(operand, 1) for operand in node.operands)
+        if self.parts[position] > MOST_PARTS:
+            self._refuse(position, f"concat() joins at most {MOST_PARTS} vectors, got {self.parts[position]}",
+                         "Use fewer.")  # fmt: skip
         return (total,)
 
     def _part(self, position: int, node: Node) -> Shape:

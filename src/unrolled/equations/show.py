@@ -32,9 +32,12 @@ def names(graph: Graph, time: Time = at_t) -> dict[int, str]:
             found[i] = str(node.value) if ago is None else f"{node.value}{time(ago)}"
         elif node.operation == "delayed":
             found[i] = f"{graph.nodes[node.operands[0]].value}{time(graph.delay(node))}"
-    for name, i in (*graph.labels, *zip(graph.signature.states, graph.next_states, strict=True)):
+    states = dict(zip(graph.signature.states, graph.next_states, strict=True))
+    for name, i in (*graph.labels, *states.items()):
         if i not in graph.leaf.values():
-            found[i] = f"{name}{time(0)}"
+            # A state's name bound again to what is not its new value.
+            prime = "'" if states.get(name, i) != i else ""
+            found[i] = f"{name}{prime}{time(0)}"
     return found
 
 

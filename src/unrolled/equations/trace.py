@@ -24,6 +24,7 @@ from unrolled.equations.shapes import READ_MATRICES, Inference
 from unrolled.equations.source import brief
 from unrolled.errors import EquationError
 
+LONGEST_EQUATION = 10_000
 HERE = str(Path(__file__).parent) + os.sep
 # Where something was written: the file, line and column of a text, or the code object and instruction of a
 # Python function, decoded only when an error needs them.
@@ -331,9 +332,9 @@ def trace(signature: Signature, body: Body, origin: str) -> Graph:
 def _known_sizes(builder: Builder, labels: Mapping[str, int]) -> None:
     signature = builder.signature
     for name, size in signature.sizes:
-        if name not in (*signature.states, *signature.statics, *labels):
+        if name not in (signature.input, *signature.states, *signature.statics, *labels):
             raise EquationError(
-                f"{builder.origin}: sizes= gives {name} the size {size}, but no state, static input or local "
+                f"{builder.origin}: sizes= gives {name} the size {size}, but no input, state or local "
                 f"value has that name. Correct the name in sizes=."
             )
 
@@ -396,6 +397,7 @@ def _finish(builder: Builder, output: int, states: tuple[int, ...], labels: dict
     labels = _vectors(builder, [output, *states], labels)
     used = reachable(builder.nodes, [output, *states, *labels.values()])
     _all_used(builder, used)
+    _writable(builder, labels)
     kept = sorted(used | set(range(len(signature.names))))
     renumbered = {old: new for new, old in enumerate(kept)}
 
@@ -418,6 +420,19 @@ def _finish(builder: Builder, output: int, states: tuple[int, ...], labels: dict
     graph = canonical(signature, nodes, shapes, compact(output), results, local)
     check(graph)
     return graph
+
+
+def _writable(builder: Builder, labels: dict[str, int]) -> None:
+    """Refuse equations that no page could hold: `v = v + v`, forty times, has no other name to stop at."""
+    named = set(labels.values())
+    length: list[int] = []
+    for position, node in enumerate(builder.nodes):
+        length.append(1 + sum(1 if i in named else length[i] for i in node.operands))
+        if length[position] > LONGEST_EQUATION:
+            builder.refuse(
+                f"an equation of {builder.signature.name} has more than {LONGEST_EQUATION} terms when written out",
+                "Give each of its values a name of its own.",
+            )
 
 
 def _all_used(builder: Builder, used: set[int]) -> None:

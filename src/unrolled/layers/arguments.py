@@ -139,8 +139,10 @@ class _Reader:
             raise ShapeError(f"indices must be whole numbers, got {x.dtype}. Use x.long().")
         self._only_multiplied()
         size = self.layer.input_size
+        if torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x):
+            return x.long()  # values cannot be looked at
         real = x if self.given.lengths is None else self._real(x)
-        if real.numel() and not torch.compiler.is_compiling():
+        if real.numel():
             low, high = int(real.min()), int(real.max())
             if low < 0 or high >= size:
                 raise ShapeError(
