@@ -58,9 +58,14 @@ def build() -> App:
     )
     # By name: its settings need pydantic, which takes longer to import than everything else here.
     app.command("unrolled.cli.train:app", name="train", help="Train a model on your own data.", sort_key=0)
-    commands: tuple[Callable[..., None], ...] = (sample, score, cells, demo)
-    for order, command in enumerate(commands, start=1):
-        app.command(command, sort_key=order, help_epilogue="")
+    usages: dict[Callable[..., None], str] = {
+        sample: "sample RUN [OPTIONS]",
+        score: "score RUN TEXTS... [OPTIONS]",
+        cells: "cells [NAME] [OPTIONS]",
+        demo: "demo [OPTIONS]",
+    }
+    for order, (command, usage) in enumerate(usages.items(), start=1):
+        app.command(command, sort_key=order, help_epilogue="", usage=f"Usage: unrolled {usage}")
     return app
 
 

@@ -20,7 +20,7 @@ DATA = Group("Text", sort_key=3)
 RUN = Group("Run", sort_key=4)
 
 
-@app.command
+@app.command(usage="Usage: unrolled train lm [PATHS...] [OPTIONS]")
 def lm(
     *paths: Annotated[str, Parameter(allow_leading_hyphen=True)],
     model: Annotated[ModelSettings, Parameter(name="*", group=MODEL)] = ModelSettings(),
