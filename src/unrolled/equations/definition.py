@@ -70,6 +70,26 @@ class Cell:
         except RecursionError:
             raise EquationError(f"{filename}: {TOO_DEEP}") from None
 
+    @classmethod
+    def from_latex(
+        cls, source: str, filename: str = "<latex>", activations: Mapping[str, object] | None = None
+    ) -> Cell:
+        r"""The cell of typeset equations: LaTeX, the mathematics in a Markdown file, or plain Unicode text.
+
+        `activations` says what functions such as g_1 are: `{"g_1": "tanh"}`.
+
+        >>> Cell.from_latex(r"h_t = \tanh(W_{hh} h_{t-1} + W_{xh} x_t)").parameter_shapes(3, 5)
+        {'W_hh': (5, 5), 'W_xh': (5, 3)}
+
+        Raises EquationError with `filename`, line and column and the piece marked.
+        """
+        from unrolled.equations.latex_trace import graph_of
+
+        try:
+            return cls.from_text(graph_text(graph_of(source, filename, activations or {})), filename)
+        except RecursionError:
+            raise EquationError(f"{filename}: {TOO_DEEP}") from None
+
     def set(self, **constants: float | Sequence[float]) -> Cell:
         """The same cell with other values for its named constants: `leaky.set(leak=0.5)`."""
         known = self.graph.constants
@@ -144,6 +164,7 @@ class Cell:
             example = ", ".join(f'"{name}": {hidden_size}' for name in missing)
             raise ShapeError(f"{self.name} also needs the size {missing[0]}. Give sizes={{{example}}}.")
         letters = {INPUT: input_size, HIDDEN: hidden_size, **sizes}
+        given.input_fits(self.graph, letters)
         self._groups_fit(letters)
         return letters
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from unrolled.equations.graph import Graph
 from unrolled.equations.operations import Vector
 from unrolled.equations.sizes import INPUT, Size
+from unrolled.equations.source import expression
 from unrolled.errors import ShapeError
 
 
@@ -63,7 +64,32 @@ def letters_of(graph: Graph, sequence: Vector, given: Mapping[str, Vector]) -> d
         expected = tuple(size.value(letters) for size in wanted)
         if expected != got:
             raise ShapeError(f"{leaf} of {name} must have shape {expected}, got {got}. Reshape it.")
+    input_fits(graph, letters)
     return letters
+
+
+def input_fits(graph: Graph, letters: Mapping[str, int]) -> None:
+    """Refuse an input size other than the one equations fix, as in `sizes={"x": "H"}`, and say why they do."""
+    size = graph.size(graph.leaf[graph.signature.input])
+    if size.value(letters) != letters[INPUT]:
+        raise ShapeError(
+            f"{graph.signature.name} runs only where I = {size}, got I = {letters[INPUT]} and {size} = "
+            f"{size.value(letters)}: {_why_input_has(size, graph)}. Choose equal sizes."
+        )
+
+
+def _why_input_has(size: Size, graph: Graph) -> str:
+    """The matrix that multiplies the input and something else, if there is one."""
+    name = graph.signature.input
+    vectors: dict[int, list[int]] = {}
+    for node in graph.nodes:
+        if node.operation == "matmul":
+            vectors.setdefault(node.operands[0], []).append(node.operands[1])
+    for matrix, multiplied in vectors.items():
+        if graph.leaf[name] in multiplied and len(multiplied) > 1:
+            both = " and ".join(expression(graph.nodes, i) for i in sorted(multiplied))
+            return f"{expression(graph.nodes, matrix)} multiplies both {both}"
+    return f"{name} is joined entry by entry to vectors of size {size}"
 
 
 def _solve(size: Size, length: int, letters: dict[str, int]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from unrolled.equations.graph import LEAVES, Graph, Node
 from unrolled.equations.notation import Mark, mark_of
 from unrolled.equations.operations import OPERATIONS
-from unrolled.equations.sizes import HIDDEN
+from unrolled.equations.sizes import HIDDEN, INPUT
 from unrolled.equations.typeset_latex import LatexWriter
 from unrolled.equations.typeset_mathml import MathmlWriter
 
@@ -127,8 +127,8 @@ class Typesetter:
         for mark, position in self.aliases:
             if self.graph.nodes[position].operation not in LEAVES:
                 self._line(self._name(mark, position), self._value(position))
-        for line in self._facts():
-            self.lines.append(line)
+        self.output = self._output()
+        self.lines.extend(self._facts())
         return self.writer.block(self.lines)
 
     def _repeat(self, position: int) -> None:
@@ -147,6 +147,16 @@ class Typesetter:
         if position not in written:
             self._line(self._value(position), self._expression(position)[0])
             self._other_states(position)
+
+    def _output(self) -> str:
+        """The name of the output; a leaf as it came in gets one of its own."""
+        position = self.graph.output
+        new = [self._of_leaf(state) for state, value in self.new.items() if value == position]
+        if new or self.graph.nodes[position].operation not in LEAVES:
+            return new[0] if new else self._value(position)
+        name = self._name(self._free(Mark("y")), position)
+        self._line(name, self.inline(position)[0])
+        return name
 
     def _other_states(self, position: int) -> None:
         """A value that is the next one of two states has two names."""
@@ -195,9 +205,11 @@ class Typesetter:
         signature = self.graph.signature
         for name, value in signature.constants:
             yield self.writer.equation(self._of_leaf(name), self.writer.number(value))
-        for name, size in signature.sizes:
-            if name in self._positions:
-                yield self.writer.element(self._sized(name), (size,))
+        sized = {self._sized(name): size for name, size in signature.sizes if name in self._positions}
+        if not self.uses[self.graph.leaf[signature.input]]:
+            sized.setdefault(self._of_leaf(signature.input), INPUT)
+        for printed, size in sized.items():
+            yield self.writer.element(printed, (size,))
         for name in signature.statics:
             size = dict(signature.sizes).get(name, name)
             yield self.writer.given(self.writer.element(self._of_leaf(name), (size,)))
@@ -205,7 +217,7 @@ class Typesetter:
         if self.graph.output not in self.graph.next_states and self._output_is_hidden():
             yield self.writer.element(self._value(self.graph.output), (HIDDEN,))
         if not self._output_is_last():
-            yield self.writer.output(self._value(self.graph.output))
+            yield self.writer.output(self.output)
 
     @property
     def _positions(self) -> dict[str, int]:
