@@ -53,18 +53,18 @@ class Inference:
     # --- kinds -----------------------------------------------------------------------------------
 
     def _matrices(self) -> set[int]:
-        found: set[int] = set()
-        for node in self.nodes:
+        readers: dict[int, int] = {}
+        for position, node in enumerate(self.nodes):
             if node.operation in READ_MATRICES:
-                found.add(node.operands[0])
-        for position in found:
-            operation = self.nodes[position].operation
-            if operation not in ("parameter", "transpose", "upper_blocks"):
+                readers.setdefault(node.operands[0], position)
+        for matrix, reader in readers.items():
+            if self.nodes[matrix].operation not in ("parameter", "transpose", "upper_blocks"):
                 self._refuse(
-                    position,
-                    f"what stands left of @ must be a learned matrix, got {self._text(position)}",
+                    reader,
+                    f"what stands left of @ must be a learned matrix, got {self._text(matrix)}",
                     "Multiply the vector instead, or add two products: (A - B) @ h is A @ h - B @ h.",
                 )
+        found = set(readers)
         for position, node in enumerate(self.nodes):
             self._one_kind(position, node, found)
         return found

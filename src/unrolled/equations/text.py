@@ -244,11 +244,10 @@ class Reader:
         return options["sizes"], options["static"]
 
     def _options(self, decorator: ast.Call, options: dict[str, Any]) -> None:
+        if decorator.args or any(keyword.arg not in options for keyword in decorator.keywords):
+            self.refuse(decorator, "@cell takes sizes= and static=", 'Write @cell(sizes={"y": "output"}).')
         for keyword in decorator.keywords:
-            if keyword.arg not in options or decorator.args:
-                self.refuse(
-                    decorator, "@cell takes sizes= and static=", 'Write @cell(sizes={"y": "output"}).'
-                )
+            assert keyword.arg is not None
             try:
                 options[keyword.arg] = ast.literal_eval(keyword.value)
             except (ValueError, TypeError):

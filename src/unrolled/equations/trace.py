@@ -10,6 +10,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, NoReturn, TypeAlias
 
+import numpy as np
+
 from unrolled.equations.check import check
 from unrolled.equations.graph import Graph, Node, Shape, Signature, canonical, reachable
 from unrolled.equations.operations import (
@@ -273,7 +275,7 @@ class Symbol(Traced):
     def __array_ufunc__(self, function: Any, method: str, *inputs: Any, **options: Any) -> Symbol:
         sign = NUMPY_SIGNS.get(function.__name__)
         if method == "__call__" and sign is not None and all(_plain(value) for value in inputs):
-            return sign(*(float(value) if is_number(value) else value for value in inputs))  # type: ignore[no-any-return]
+            return sign(*(value if isinstance(value, Symbol) else float(value) for value in inputs))  # type: ignore[no-any-return]
         self.refuse(
             f"the NumPy function {function.__name__} cannot be traced", "Use the words of unrolled.equations."
         )
@@ -312,7 +314,10 @@ NUMPY_SIGNS: Mapping[str, Callable[[Any, Any], Any]] = {
 
 
 def _plain(value: object) -> bool:
-    return isinstance(value, Symbol) or is_number(value)
+    # NumPy hands its scalars over as arrays of no dimension when it compares.
+    return (
+        isinstance(value, Symbol) or is_number(value) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    )
 
 
 def trace(signature: Signature, body: Body, origin: str) -> Graph:
