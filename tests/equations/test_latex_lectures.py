@@ -69,12 +69,16 @@ def test_an_output_equation_runs_after_the_loop():
 def test_one_matrix_for_input_and_state_runs_where_they_have_one_size():
     cell = read("gru with a slip")
     assert cell.parameter_shapes(5, 5)["W_xg"] == (5, 5)
-    with pytest.raises(ShapeError, match="only where I = H, got I = 3 and H = 5: W_xg multiplies both x and h."):
+    with pytest.raises(
+        ShapeError, match=r"only where I = H, got I = 3 and H = 5: W_xg multiplies both x and h."
+    ):
         cell.parameter_shapes(3, 5)
     with pytest.raises(ShapeError, match="W_xg multiplies both x and h"):
         cell.run(np.zeros((2, 3)), drawn(cell, BLOCKS["gru with a slip"]))
 
 
 def test_input_joined_to_a_state_entry_by_entry_says_so():
-    with pytest.raises(ShapeError, match="got I = 3 and H = 5: x is joined entry by entry to vectors of size H"):
+    with pytest.raises(
+        ShapeError, match="got I = 3 and H = 5: x is joined entry by entry to vectors of size H"
+    ):
         read("mut1").parameter_shapes(3, 5)

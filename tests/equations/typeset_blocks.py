@@ -79,7 +79,8 @@ def _(x, old, p):
     r"\hat{y}^{\langle t\rangle} = g_2(w_{ya} a^{\langle t\rangle} + b_y) \\"
     r"a^{\langle t\rangle} = g_1(w_{aa} a^{\langle t-1\rangle} + w_{ax} x^{\langle t\rangle} + b_a)",
     r"h_t = \tanh(U h_{t-1} + W x_t + b) \\ y_t = \operatorname{softmax}(V h_t + c)",
-    r"g_1 = \tanh \\ g_2 = \mathrm{softmax} \\ a_t = g_1(w_{aa} * a_{t-1} + w_{ax} * x_t + b_a), y_t = g_2(w_{ya} * a_t + b_y)",
+    r"""g_1 = \tanh \\ g_2 = \mathrm{softmax} \\ a_t = g_1(w_{aa} * a_{t-1} + w_{ax} * x_t + b_a),
+    y_t = g_2(w_{ya} * a_t + b_y)""",
     activations={"g_1": "tanh", "g_2": "softmax"},
     sizes={"output": 4},
 )
@@ -169,7 +170,8 @@ def _(x, old, p):
     h_t = z_t \odot h_{t-1} + (1 - z_t) \odot \hat{h}_t""",
     r"""\begin{align} s_t &= u_t * s_{t-1} + (1 - u_t) * \tilde{s}_t, \\
     \tilde{s}_t &= \tanh(A e_t + q_t * (B s_{t-1}) + d), \nonumber \\
-    q_t &= \text{sigmoid}(A_q e_t + B_q s_{t-1} + d_q), \\ u_t &= \text{sigmoid}(A_u e_t + B_u s_{t-1} + d_u). \end{align}""",
+    q_t &= \text{sigmoid}(A_q e_t + B_q s_{t-1} + d_q), \\
+    u_t &= \text{sigmoid}(A_u e_t + B_u s_{t-1} + d_u). \end{align}""",
 )
 def _(x, old, p):
     h = old["h"]
@@ -208,7 +210,8 @@ def _(x, old, p):
     \Gamma_u = sigmoid(w_u [c^{<t-1>}, x^{<t>}] + b_u)
     c^{<t>} = \Gamma_u * \widetilde{c}^{<t>} + (1 - \Gamma_u) * c^{<t-1>}""",
     r"""c^{(t)} = \Gamma_u \cdot \tilde{c}^{(t)} + (1 - \Gamma_u) \cdot c^{(t-1)}, \quad a^{(t)} = c^{(t)} \\
-    \Gamma_u = \sigma(w_u \cdot [a^{(t-1)}, x^{(t)}] + b_u) \\ \tilde{c}^{(t)} = \tanh(w_c \cdot [c^{(t-1)}, x^{(t)}] + b_c)""",
+    \Gamma_u = \sigma(w_u \cdot [a^{(t-1)}, x^{(t)}] + b_u) \\
+    \tilde{c}^{(t)} = \tanh(w_c \cdot [c^{(t-1)}, x^{(t)}] + b_c)""",
     r"""h_t = z_t \odot \hat{h}_t + (1 - z_t) \odot h_{t-1} \\ \hat{h}_t = \tanh(U h_{t-1} + W x_t + b) \\
     z_t = \sigma(U_z h_{t-1} + W_z x_t + b_z)""",
 )
@@ -249,9 +252,12 @@ LSTM_OF_THE_COURSE = r"""a^{<0>} = [0 \dots 0]
     "lstm, linear output",
     LSTM_OF_THE_COURSE,
     r"""a^{(t)} = \Gamma_o \cdot c^{(t)}, \qquad
-    c^{(t)} = \underbrace{\Gamma_u \cdot \tilde{c}^{(t)}}_{\text{update}} + \underbrace{\Gamma_f \cdot c^{(t-1)}}_{\text{forget}} \\
-    \tilde{c}^{(t)} = \tanh(w_c \cdot [a^{(t-1)}, x^{(t)}] + b_c) \\ \Gamma_u = \sigma(w_u \cdot [a^{(t-1)}, x^{(t)}] + b_u) \\
-    \Gamma_f = \sigma(w_f \cdot [a^{(t-1)}, x^{(t)}] + b_f) \\ \Gamma_o = \sigma(w_o \cdot [a^{(t-1)}, x^{(t)}] + b_o)""",
+    c^{(t)} = \underbrace{\Gamma_u \cdot \tilde{c}^{(t)}}_{\text{update}}
+    + \underbrace{\Gamma_f \cdot c^{(t-1)}}_{\text{forget}} \\
+    \tilde{c}^{(t)} = \tanh(w_c \cdot [a^{(t-1)}, x^{(t)}] + b_c) \\
+    \Gamma_u = \sigma(w_u \cdot [a^{(t-1)}, x^{(t)}] + b_u) \\
+    \Gamma_f = \sigma(w_f \cdot [a^{(t-1)}, x^{(t)}] + b_f) \\
+    \Gamma_o = \sigma(w_o \cdot [a^{(t-1)}, x^{(t)}] + b_o)""",
     LSTM_OF_THE_COURSE.replace("a^", "h^").replace("x^", "e^").replace(r"\Gamma", r"\Lambda"),
 )
 def _(x, old, p):
@@ -285,7 +291,10 @@ def _(x, old, p):
     r"""s_t = (1 - \alpha) B x_t + \alpha s_{t-1}, \\
     h_t = \sigma(P s_t + A x_t + R h_{t-1}), \\
     y_t = f(U h_t + V s_t), \quad \text{where} \quad \alpha = 0.95.""",
-    "rate = 0.95\ny_t = softmax(U h_t + V c_t)\nh_t = σ(P c_t + A x_t + R h_{t-1})\nc_t = (1 - rate)·B x_t + rate·c_{t-1}",
+    """rate = 0.95
+    y_t = softmax(U h_t + V c_t)
+    h_t = σ(P c_t + A x_t + R h_{t-1})
+    c_t = (1 - rate)·B x_t + rate·c_{t-1}""",
     activations={"f": "softmax"},
     sizes={"output": 4},
 )

@@ -31,6 +31,8 @@ def catalogue() -> dict[str, Cell]:
 def find(name: str | os.PathLike[str]) -> Cell:
     """The cell called `name` in the catalogue, or the one whose equations are in the file at the path `name`.
 
+    A file holds the function of a cell, or equations as they are typeset: LaTeX, Markdown, plain text.
+
     Raises SettingError for a name that is neither, DataError for a file that cannot be read, EquationError
     for equations that do not fit together.
 
@@ -41,7 +43,7 @@ def find(name: str | os.PathLike[str]) -> Cell:
     if name in _discovered():
         return _discovered()[name]
     if _looks_like_a_path(name):
-        return Cell.from_text(_read(name), filename=name)
+        return Cell.from_file(_read(name), name)
     raise SettingError(
         f"a cell must be a name of the catalogue or a file of equations, got {name!r}. "
         f"Nearest: {', '.join(_nearest(name))}. `unrolled cells` lists all."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, overload
@@ -69,6 +70,12 @@ class Cell:
             return cls(graph, equations, equations.docstring)
         except RecursionError:
             raise EquationError(f"{filename}: {TOO_DEEP}") from None
+
+    @classmethod
+    def from_file(cls, text: str, filename: str) -> Cell:
+        """The cell of a file's text: typeset equations, or the syntax of `from_text` where a function begins a line."""
+        written = filename.endswith((".tex", ".md")) or not re.search(r"^(@cell|def )", text, re.MULTILINE)
+        return cls.from_latex(text, filename) if written else cls.from_text(text, filename)
 
     @classmethod
     def from_latex(

@@ -229,7 +229,8 @@ class Lexer:
         spoken = inside.strip(" :,.").lower()
         if kind == "text" and spoken in SPOKEN:
             return Token("text", spoken, start, self.at)
-        return Token(kind, plain if kind == "word" else "", start, self.at)
+        is_name = re.fullmatch(r"\w+", plain) and plain not in SPOKEN
+        return Token(kind, plain if kind == "word" or is_name else "", start, self.at)
 
     def _word(self, start: int) -> Iterator[Token]:
         inside = self._braces(start)

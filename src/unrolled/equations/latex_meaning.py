@@ -54,7 +54,11 @@ class Meaning:
     def steps(self, tree: Tree) -> int:
         """How many steps from now a name is meant; without an index it is now."""
         time = tree.time
-        return 0 if time is None or time.first or time.back else time.steps - self.shift
+        if time is None or time.first or time.back:
+            return 0
+        # h_{t+1} = f(x_t, h_t) reads the input of its step as x_t.
+        is_input = time.steps == 0 and self.of(tree.key) not in self.definitions
+        return 0 if is_input else time.steps - self.shift
 
     def is_past(self, tree: Tree) -> bool:
         """Whether a name is meant at an earlier step."""
@@ -318,7 +322,7 @@ def _input(meaning: Meaning, unknown: list[tuple[str, Tree]]) -> str:
     if not timed and (unused := _declared_only(meaning, {key for key, _ in unknown})):
         return unused
     if len(timed) == 1:
-        return next(iter(timed))
+        return _of_one_step(meaning, next(iter(timed)), [tree for _, tree in unknown])
     if not timed:
         first = next(iter(meaning.definitions.values()), None)
         tree = first.left if first else Tree("name", 0, min(len(meaning.source.text), 20))
@@ -331,6 +335,14 @@ def _input(meaning: Meaning, unknown: list[tuple[str, Tree]]) -> str:
     meaning.refuse(
         tree, f"{names} are read at t but never defined", "Define one, or put them into one input [x, s]."
     )
+
+
+def _of_one_step(meaning: Meaning, key: str, uses: list[Tree]) -> str:
+    times = {tree.time: tree for tree in uses if meaning.of(tree.key) == key and tree.time is not None}
+    if len(times) > 1:
+        late = list(times.values())[1]
+        meaning.refuse(late, f"the input {key} is read at two steps", "Read it at one; keep others in a state.")
+    return key
 
 
 def _declared_only(meaning: Meaning, used: set[str]) -> str | None:

@@ -466,7 +466,7 @@ def skip_group(parser: Parser) -> None:
 
 def read_indices(parser: Parser, tree: Tree) -> Tree:
     """A name with its subscripts and superscripts."""
-    while parser.peek_sign("_", "^") or Index.follows_as_call(parser):
+    while parser.peek_sign("_", "^", "'") or Index.follows_as_call(parser):
         index = read_index(parser, tree)
         if index.transposed:
             return Tree("transpose", tree.start, index.end, (tree,))

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from unrolled.equations.latex_meaning import Meaning
 from unrolled.equations.latex_tree import Tree
 
-# How strongly a use speaks: an entry of a sum must be a vector, what stands before a vector without any sign is a
-# matrix, a sign between two vectors can also stand behind a matrix, and then the letter decides.
-LETTER, SIGN, VECTOR, MATRIX = 0, 1, 2, 3
+# How strongly a use speaks: what stands before a list of vectors is a matrix, and so is a capital beside a vector; a
+# term of a sum is a vector; a small letter beside a vector may be either; a sign can stand behind both.
+LETTER, SIGN, BESIDE, VECTOR, MATRIX = 0, 1, 2, 3, 4
 
 
 def matrices(meaning: Meaning) -> set[str]:
     """The learned names that are matrices.
 
-    Side by side with a vector (`W x`, `w_{aa} a`) a learned name is a matrix; as a term of a sum, or beside
-    the signs for entrywise products, a vector. Before `*` or a dot, capitals and w are matrices, other small
-    letters vectors.
+    Side by side with a vector (`W x`, `w_{aa} a`) a learned name is a matrix, but a small letter that is also a term
+    of a sum, as b in `(1 - b) h + b c`, is a vector. Beside the signs for entrywise products it is a vector. Before
+    `*` or a dot, capitals and w are matrices, other small letters vectors.
     """
     strongest: dict[str, tuple[int, bool]] = {}
     for definition in meaning.definitions.values():
@@ -57,7 +57,7 @@ def _in_product(meaning: Meaning, tree: Tree, signs: tuple[str, ...]) -> Iterato
         after = tree.parts[i + 1] if i + 1 < len(tree.parts) else None
         sign = signs[i] if after is not None else signs[i - 1]
         if after is not None and (after.kind == "list" or sign == ""):
-            yield key, MATRIX, True
+            yield key, MATRIX if after.kind == "list" or is_capital(key) else BESIDE, True
         elif sign == "/":
             yield key, VECTOR, False
         elif sign == "odot":

@@ -161,13 +161,21 @@ def _cut(source: Source, tokens: list[Token]) -> list[Piece]:
         separator = None if opened else _separator(token, found[-1])
         if separator is not None:
             found.append(Piece(separator, [token] if token.text == "output" else []))
-        elif token.kind not in SOFT and not (token.is_sign("&") and not opened):
+        elif not _is_layout(token, opened):
             found[-1].tokens.append(token)
     if opened:
         last = opened[-1]
         cure = f"Add {CLOSING.get(last.text, 'its end')}."
         source.refuse(last.start, last.end, f"this {last.text} is never closed", cure)
     return found
+
+
+def _is_layout(token: Token, opened: list[Token]) -> bool:
+    """Whether a token only places its neighbours: signs of alignment, and a new line within round brackets."""
+    if any(bracket.kind == "begin" for bracket in opened):
+        return token.kind in SOFT
+    in_round = bool(opened) and not opened[-1].is_sign("[")
+    return token.kind in SOFT or token.is_sign("&", ".") or (token.kind == "row" and in_round)
 
 
 def _balance(source: Source, token: Token, opened: list[Token]) -> None:
