@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 import torch
@@ -69,6 +70,12 @@ ENTRYWISE: Mapping[str, Callable[..., Value]] = {
 }
 
 
+@cache
+def rounded(number: float, dtype: torch.dtype) -> float:
+    """A number as it is in `dtype`: torch would compute with more of its digits beside a half tensor."""
+    return float(torch.tensor(number, dtype=dtype))
+
+
 def signed_sum(terms: Sequence[Value], signs: Sequence[int]) -> Value:
     """The terms added from left to right, which fixes the bits."""
     total = terms[0] if signs[0] > 0 else -terms[0]
@@ -87,6 +94,8 @@ def apply(
         ].numpy  # numbers are computed in float64 and rounded once, at their use
         assert compute is not None
         return float(compute(*operands))
+    if dtype.itemsize < 4:
+        operands = [rounded(value, dtype) if isinstance(value, float) else value for value in operands]
     if node.operation == "sum":
         return signed_sum(operands, node.value)
     if node.operation == "where":

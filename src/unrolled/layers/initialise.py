@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeAlias
 
 import torch
@@ -24,7 +25,8 @@ class Roles:
     """What each parameter does in a cell's simplified graph."""
 
     def __init__(self, cell: Cell) -> None:
-        self.graph: Graph = simplify(cell.graph)
+        # Without labels: a name for part of a sum must not change what the sum is.
+        self.graph: Graph = simplify(replace(cell.graph, labels=()))
         self.reads = states_read(self.graph)
         self.next = dict(zip(self.graph.signature.states, self.graph.next_states, strict=True))
         self.readers: dict[int, list[int]] = {}
@@ -48,9 +50,10 @@ class Roles:
         blocks = [
             i for i in self.readers.get(position, []) if self.graph.nodes[i].operation in ("columns", "rows")
         ]
-        for i in blocks:
-            self._matrix(i, self._block(i, block, letters), letters)
         if blocks:
+            nn.init.xavier_uniform_(block)  # for blocks that nothing reads
+            for i in blocks:
+                self._matrix(i, self._block(i, block, letters), letters)
             return
         products = self._products(position)
         if any(self._into_rectified_state(i) for i in products) and block.shape[0] == block.shape[1]:
@@ -65,7 +68,8 @@ class Roles:
         node = self.graph.nodes[position]
         if node.operation == "rows":
             index, count = node.value
-            return matrix.chunk(count)[index]
+            rows: Tensor = matrix.chunk(count)[index]
+            return rows
         start, stop = (size.value(letters) for size in node.value)
         return matrix[:, start:stop]
 
@@ -103,10 +107,11 @@ class Roles:
 
     def _vector(self, position: int, value: Tensor) -> None:
         parts = [i for i in self.readers.get(position, []) if self.graph.nodes[i].operation == "part"]
-        for i in parts:
-            index, count = self.graph.nodes[i].value
-            self._vector(i, value.chunk(count)[index])
         if parts:
+            nn.init.zeros_(value)  # for parts that nothing reads
+            for i in parts:
+                index, count = self.graph.nodes[i].value
+                self._vector(i, value.chunk(count)[index])
             return
         factors = [
             other for i in self.readers.get(position, []) for other in self._multiplied_with(i, position)
