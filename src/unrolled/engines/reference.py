@@ -167,5 +167,7 @@ class _Run:
     def _joined(self, position: int, rows: list[Tensor]) -> Tensor:
         if not rows:
             size = self.graph.size(position).value(self.job.letters)
-            return next(iter(self.job.states.values())).new_zeros(0, size)
+            empty = next(iter(self.job.states.values())).new_zeros(0, size)
+            # So that the backward of an empty batch gives zeros instead of an error.
+            return sum((value.flatten()[:0].sum() for value in self.job.parameters.values()), empty)
         return torch.cat(rows[::-1] if self.steps.reverse else rows)
