@@ -138,6 +138,12 @@ REFUSED = {
     "a foreign sign": ("h_t = x_t § h_{t-1}", "1:11: the sign '§' has no meaning here.", "»§«"),
     "division by zero": (r"h_t = \frac{1}{0} x_t + h_{t-1}", "1:7: division by zero.", r"»\frac{1}{0}«"),
     "a strange index": ("h_t = W_{+} x_t + h_{t-1}", "the index + is not understood.", "»+«"),
+    "two times in one index": ("h_t = h_{t-1,t} + x_t", "an index has one time.", "»t-1,t«"),
+    "two times around one name": (
+        "h_t = h_{t-1}^{(t)} + x_t",
+        "this name has two time indices.",
+        "»h_{t-1}^{(t)}«",
+    ),
     "too few operands": (r"h_t = \max(h_{t-1}) + x_t", "maximum cannot take 1 operands.", r"»\max(h_{t-1})«"),
     "functions that do not fit the names": (
         r"(i, f) = \begin{pmatrix} \sigma \\ \sigma \\ \tanh \end{pmatrix} (W x_t) \\ h_t = i f h_{t-1}",

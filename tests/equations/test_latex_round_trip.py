@@ -145,11 +145,16 @@ def test_other_equations_are_not_the_same(other):
 
 
 def test_shared_and_separate_matrices_are_not_the_same():
-    shared = "def c(x, h, *, U):\n    return tanh(U @ h) + U @ h * x\n".replace("* x", "")
-    assert not same(
-        Cell.from_text(shared).graph,
-        Cell.from_text(shared.replace("+ U", "+ V").replace("U)", "U, V)", 1)).graph,
-    )
+    shared = Cell.from_text("def c(x, h, *, U):\n    return tanh(U @ h) + U @ h\n").graph
+    separate = Cell.from_text("def c(x, h, *, U, V):\n    return tanh(U @ h) + V @ h\n").graph
+    assert not same(shared, separate)
+    assert not same(separate, shared)
+
+
+def test_sizes_count():
+    plain = "def c(x, h, *, W, V):\n    h = W @ x + h\n    y = V @ h\n    return y, h\n"
+    sized = '@cell(sizes={"y": "output"})\n' + plain
+    assert not same(Cell.from_text(plain).graph, Cell.from_text(sized).graph)
 
 
 def test_constants_count_by_their_value():
