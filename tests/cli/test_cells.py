@@ -59,3 +59,45 @@ def test_wrong_input_is_one_line(refused, tmp_path):
     path = tmp_path / "bad.txt"
     path.write_text("def bad(x, h, *, W):\n    return open('x')\n")
     assert f"{path}:2" in refused("cells", path)
+
+
+def test_latex_in_another_style(unrolled, refused):
+    for style in ("stacked", "gates"):
+        assert unrolled("cells", "gru", "--latex", "--style", style)[1].rstrip("\n") == find("gru").latex(
+            style
+        )
+    assert refused("cells", "gru", "--latex", "--style", "wide").startswith("style must be one of separate,")
+    assert "no two gates to stack" in refused("cells", "elman", "--mathml", "--style", "gates")
+
+
+SLIDE = r"""# Recurrent network
+
+$$h_t = \tanh(W_{hh} h_{t-1} + W_{xh} x_t), \qquad \hat{y}_t = W_{hy} h_t$$
+"""
+
+
+def test_a_slide_is_shown_as_it_was_understood(unrolled, tmp_path):
+    (tmp_path / "slide.md").write_text(SLIDE, encoding="utf-8")
+    code, out, _ = unrolled("cells", tmp_path / "slide.md", "--input", 3, "--hidden", 5)
+    assert code == 0
+    assert out.startswith("slide\n\n  h_t = tanh(W_hh · h_{t-1} + W_xh · x_t)\n  y_hat_t = W_hy · h_t\n")
+    assert "Input x (I); state h (H); output y_hat (output)" in out
+    assert "input size I = 3 and hidden size H = 5: 65 in one layer" in out  # 5 x 5 + 5 x 3 + 5 x 5
+    loop, after = (line for line in out.splitlines() if line.startswith(("  step", "  after")))
+    assert "W_hh" in loop and "W_hy" not in loop
+    assert "W_hy" in after
+
+
+def test_a_slide_with_a_slip_is_refused_where_sizes_differ(unrolled, refused, tmp_path):
+    slide = tmp_path / "slip.tex"
+    slide.write_text(r"h_t = \tanh(W x_t + W h_{t-1})", encoding="utf-8")
+    assert "Input x (H); state h (H)" in unrolled("cells", slide, "--input", 5, "--hidden", 5)[1]
+    assert refused("cells", slide, "--input", 3, "--hidden", 5) == (
+        "slip runs only where I = H, got I = 3 and H = 5: W multiplies both x and h. Choose equal sizes."
+    )
+
+
+def test_a_slide_that_cannot_be_read_is_refused_with_the_place(refused, tmp_path):
+    slide = tmp_path / "slide.tex"
+    slide.write_text("h_t = \\tanh(W x_t + U c_{t-1})", encoding="utf-8")
+    assert ":1:23: c_{t-1} is used, but c is never defined at t." in refused("cells", slide)

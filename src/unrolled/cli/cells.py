@@ -21,6 +21,7 @@ def cells(
     hidden: Whole = 128,
     latex: Switch = False,
     mathml: Switch = False,
+    style: str = "separate",
     json: Switch = False,
 ) -> None:
     """The cells there are; with a name, that cell's equations, shapes and schedule.
@@ -34,7 +35,8 @@ def cells(
     - `unrolled cells`
     - `unrolled cells lstm --input 64 --hidden 128`
     - `unrolled cells gru --latex`
-    - `unrolled cells my_cell.txt` (equations of your own)
+    - `unrolled cells gru --latex --style gates`
+    - `unrolled cells slide.tex` (equations of your own: LaTeX, Markdown, plain text, or a Python function)
 
     Parameters
     ----------
@@ -48,6 +50,8 @@ def cells(
         Print the equations in LaTeX, and nothing else.
     mathml
         Print the equations in MathML, and nothing else.
+    style
+        How --latex and --mathml print products: separate (W x + U h), stacked (W [x, h]) or gates (one matrix).
     json
         Print JSON instead of text.
     """
@@ -65,7 +69,7 @@ def cells(
         raise SettingError(f"--input must be 0 or more and --hidden 1 or more, got {input} and {hidden}")
     cell = find(name)
     if latex or mathml:
-        print(cell.latex() if latex else cell.mathml())
+        print(cell.latex(style) if latex else cell.mathml(style))
     elif json:
         print(json_format.dumps(_details(cell, input, hidden)))
     else:
@@ -134,8 +138,9 @@ def _details(cell: Cell, input_size: int, hidden_size: int) -> dict[str, Any]:
 def _show(cell: Cell, input_size: int, hidden_size: int) -> None:
     shapes = _shapes(cell, input_size, hidden_size)
     number = _number(shapes)
-    print(f"{cell.name}: {cell.summary}\n")
+    print(f"{cell.name}: {cell.summary}\n" if cell.doc else f"{cell.name}\n")
     print(_indented(cell.equations()))
+    print(f"\n{_roles(cell)}")
     print(
         f"\nParameters, for input size I = {input_size} and hidden size H = {hidden_size}: {number:,} in one layer\n"
     )
@@ -143,6 +148,16 @@ def _show(cell: Cell, input_size: int, hidden_size: int) -> None:
     for name, shape in shapes.items():
         print(f"  {name:<{width}}  {' x '.join(map(str, shape))}")
     print(f"\n{cell.schedule()}")
+
+
+def _roles(cell: Cell) -> str:
+    """Who is what, each with its size in letters."""
+    graph, signature = cell.graph, cell.signature
+    sized = {name: f"{name} ({graph.size(graph.leaf[name])})" for name in (signature.input, *cell.states)}
+    output = next((name for name, i in graph.named.items() if i == graph.output), "the last line")
+    parts = [f"Input {sized[signature.input]}", f"state {', '.join(sized[name] for name in cell.states)}"]
+    parts += [f"given {', '.join(signature.statics)}"] if signature.statics else []
+    return "; ".join([*parts, f"output {output} ({graph.size(graph.output)})"])
 
 
 def _indented(text: str) -> str:
