@@ -13,10 +13,10 @@ from unrolled.equations import Cell
 from unrolled.errors import DataError, EquationError, SettingError
 
 NAMES = [
+    *("elman", "elman_relu", "elman_sigmoid", "jordan"),
     *("lstm", "lstm_linear_output", "lstm_no_bias", "lstm_1997", "lstm_peephole", "lstm_layer_norm"),
     *("gru", "gru_reset_after"),
     *("gru_update_only", "minimal_gated", "mingru", "minlstm"),
-    *("elman", "elman_relu", "elman_sigmoid", "jordan"),
     *("indrnn",),
     *("leaky", "skip_in_time", "removed_connections", "clockwork"),
 ]

@@ -20,7 +20,7 @@ __all__ = ["catalogue", "find"]
 
 
 def catalogue() -> dict[str, Cell]:
-    """Every cell of the package by name, in the order of the files and of the definitions in them.
+    """Every cell of the package by name, the simple ones first.
 
     >>> catalogue()["gru"].states
     ('h',)
@@ -50,10 +50,15 @@ def find(name: str | os.PathLike[str]) -> Cell:
     )
 
 
+_FIRST = ("simple", "gated")
+"""The files whose cells come first; the others follow by name, and within a file cells as they are written."""
+
+
 @cache
 def _discovered() -> dict[str, Cell]:
     cells: dict[str, Cell] = {}
-    for file in sorted(found.name for found in pkgutil.iter_modules(__path__)):
+    files = sorted(found.name for found in pkgutil.iter_modules(__path__))
+    for file in sorted(files, key=lambda file: _FIRST.index(file) if file in _FIRST else len(_FIRST)):
         module = importlib.import_module(f"{__name__}.{file}")
         cells |= {name: value for name, value in vars(module).items() if isinstance(value, Cell)}
     return cells
