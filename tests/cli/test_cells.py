@@ -36,6 +36,13 @@ def test_every_cell_can_be_shown(unrolled, name):
     assert unrolled("cells", name, "--hidden", 8)[0] == 0
 
 
+def test_constants_and_advice_are_shown(unrolled):
+    out = unrolled("cells", "clockwork", "--hidden", 8)[1]
+    assert "\n  periods = (1, 2, 4, 8), a constant: clockwork.set(periods=...) changes it\n" in out
+    assert out.splitlines()[-1].startswith("Use it when fast and slow events mix, as in audio;")
+    assert json.loads(unrolled("cells", "leaky", "--json")[1])["constants"] == {"leak": 0.3}
+
+
 def test_latex_and_mathml(unrolled):
     assert unrolled("cells", "gru", "--latex")[1].rstrip("\n") == find("gru").latex().rstrip("\n")
     assert unrolled("cells", "gru", "--mathml")[1].rstrip("\n") == find("gru").mathml().rstrip("\n")

@@ -55,7 +55,7 @@ def test_crlf_becomes_lf_and_is_counted_and_a_lone_cr_stays(tmp_path):
         (b"ok\nman\xf1ana", r"a.txt: byte 6 \(line 2\) is not UTF-8; .*iconv -f LATIN1 -t UTF-8 .*a.txt"),
         (b"\xef\xbb\xbfok\n\xff", r"byte 6 \(line 2\) is not UTF-8"),
         (b"\xff\xfea\x00\n\x00\x00\xd8b\x00", r"byte 6 \(line 2\) is not UTF-16"),
-        (b"\x7fELF\n\x00\x00", r"byte 5 \(line 2\) is NUL"),
+        (b"\x7fELF\n\x00\xf1", r"byte 5 \(line 2\) is NUL"),
         (b"", "the file is empty"),
     ],
 )

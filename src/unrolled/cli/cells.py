@@ -127,6 +127,7 @@ def _details(cell: Cell, input_size: int, hidden_size: int) -> dict[str, Any]:
         "text": cell.text,
         "equations": cell.equations(),
         "states": list(cell.states),
+        "constants": cell.graph.constants,
         "input_size": input_size,
         "hidden_size": hidden_size,
         "parameters": {name: list(shape) for name, shape in shapes.items()},
@@ -141,6 +142,8 @@ def _show(cell: Cell, input_size: int, hidden_size: int) -> None:
     print(f"{cell.name}: {cell.summary}\n" if cell.doc else f"{cell.name}\n")
     print(_indented(cell.equations()))
     print(f"\n{_roles(cell)}")
+    for name, value in cell.graph.constants.items():
+        print(f"  {name} = {_constant(value)}, a constant: {cell.name}.set({name}=...) changes it")
     print(
         f"\nParameters, for input size I = {input_size} and hidden size H = {hidden_size}: {number:,} in one layer\n"
     )
@@ -148,6 +151,15 @@ def _show(cell: Cell, input_size: int, hidden_size: int) -> None:
     for name, shape in shapes.items():
         print(f"  {name:<{width}}  {' x '.join(map(str, shape))}")
     print(f"\n{cell.schedule()}")
+    _, when, advice = cell.doc.partition("\nUse it ")
+    if when:
+        print(f"\nUse it {' '.join(advice.split())}")
+
+
+def _constant(value: float | tuple[float, ...]) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_constant, value))})"
+    return f"{value:.15g}"
 
 
 def _roles(cell: Cell) -> str:

@@ -69,7 +69,7 @@ def lm(
     if json:
         print(json_format.dumps({"run": str(ended.path), **asdict(ended.outcome)}))
     else:
-        print(f'Next: unrolled sample {ended.path} --prompt "The "')
+        print(f"Next: unrolled sample {ended.path}")
 
 
 def _options() -> list[str]:

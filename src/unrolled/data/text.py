@@ -75,15 +75,15 @@ def decode(data: bytes, name: str) -> str:
     """Bytes as text: UTF-8 with or without its mark, UTF-16 with one; anything else is refused where it stands."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         text = _decode_utf16(data, name)
-    else:
-        text = _decode_utf8(data, name)
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        offset = data.index(b"\0")
-        raise DataError(
-            f"{name}: byte {offset} (line {line}) is NUL, so this is not a text file; name a plain text file"
-        )
-    return text
+        if "\0" not in text:
+            return text
+    elif b"\0" not in data:
+        return _decode_utf8(data, name)
+    offset = data.index(b"\0")
+    line = data.count(b"\n", 0, offset) + 1
+    raise DataError(
+        f"{name}: byte {offset} (line {line}) is NUL, so this is not a text file; name a plain text file"
+    )
 
 
 def _decode_utf8(data: bytes, name: str) -> str:

@@ -353,8 +353,8 @@ def _results(builder: Builder, returned: Any) -> tuple[int, tuple[int, ...]]:
     if len(values) not in (count, count + 1):
         builder.refuse(
             f"{signature.name} must return its states ({states}) in order, with at most one output before them, "
-            f"got {len(values)} values",
-            f"Return {states}.",
+            f"got {len(values)} value{'' if len(values) == 1 else 's'}",
+            f"Return {states}; what is learned stands behind a *, as in ({signature.input}, h, *, W, U).",
         )
     for value in values:
         if not isinstance(value, Symbol) or value.builder is not builder:
