@@ -71,6 +71,25 @@ def test_every_symbol_is_a_target_once_in_order_and_the_input_before_it(length, 
     assert inputs.min() >= 1
 
 
+def test_a_row_begins_behind_the_first_kind_of_break_near_its_place():
+    tokens = np.full(320, 5)
+    tokens[[79, 81, 160, 243]] = 4, 3, 4, 3
+    borders = Stream(tokens, batch=4, breaks=(3, 4)).borders
+    # 80 symbols a row, near is within 2: a 4 at 79 and a 3 at 81, at 160 only a 4, the 3 at 243 is too far from 240.
+    assert borders.tolist() == [0, 82, 161, 240, 320]
+
+
+@given(st.integers(1, 300), st.integers(1, 9), st.integers(1, 30), st.integers(0, 99))
+def test_with_breaks_every_symbol_is_a_target_once_in_order(length, batch, steps, seed):
+    if length < batch:
+        return
+    tokens = np.random.default_rng(seed).integers(1, 5, length)
+    stream = Stream(tokens, batch, breaks=(1, 2))
+    targets = torch.cat([y for _, y in stream.windows(steps)])
+    assert len(targets) == stream.row_length <= (1 + 1 / 32) * length / batch + 2
+    assert targets.T[targets.T != IGNORED].tolist() == tokens.tolist()
+
+
 def test_a_stream_shorter_than_its_rows_is_refused():
     with pytest.raises(DataError, match="3 symbols cannot fill 4 rows; use a smaller batch"):
         Stream(np.arange(3), batch=4)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import one_hot
 
-from unrolled.data.vocabulary import Vocabulary
+from unrolled.data.vocabulary import END, Vocabulary
 from unrolled.equations import Cell
 from unrolled.errors import SettingError
 from unrolled.models.language import LanguageModel
@@ -31,16 +31,30 @@ def test_pieces_with_carried_state_equal_the_whole(cell, settings):
 
 def test_the_output_is_a_linear_map_of_the_recurrent_output():
     model = build()
-    tokens = torch.randint(6, (4, 2))
+    tokens = torch.randint(2, 6, (4, 2))
     hidden, _ = model.recurrent(one_hot(tokens, 6).float())
     torch.testing.assert_close(model(tokens)[0], hidden @ model.output.weight.T + model.output.bias)
 
 
 def test_an_embedding_feeds_its_rows_to_the_cell():
     model = build(embedding_size=3)
-    tokens = torch.randint(6, (4, 2))
+    tokens = torch.randint(2, 6, (4, 2))
     hidden, _ = model.recurrent(model.embedding.weight[tokens])
     torch.testing.assert_close(model(tokens)[0], model.output(hidden))
+
+
+@pytest.mark.parametrize("cell", ["gru", "clockwork", "skip_in_time"])
+def test_what_follows_eos_does_not_depend_on_what_went_before(cell):
+    model = LanguageModel(VOCABULARY, cell, hidden_size=8, num_layers=2).double()
+    text = torch.tensor([END, 2, 4, 3])[:, None].expand(-1, 2)
+    alone, end = model(text)
+    state = model(torch.randint(2, 6, (5, 2)))[1]
+    joined, _ = model(torch.cat([torch.randint(2, 6, (5, 2)), text]))
+    torch.testing.assert_close(joined[5:], alone)
+    carried, ended = model(text, state)
+    torch.testing.assert_close(carried, alone)
+    torch.testing.assert_close(ended["h"], end["h"])
+    assert not torch.allclose(model(text[1:], state)[0], model(text[1:])[0])
 
 
 def test_step_is_the_next_row_of_the_whole():

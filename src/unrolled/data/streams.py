@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -52,10 +53,11 @@ def encode_documents(documents: Sequence[Document], vocabulary: Vocabulary) -> I
 
 @dataclass(frozen=True)
 class Stream:
-    """A stream `(N,)` laid out as B rows of neighbouring symbols, the first rows one longer where N asks for it.
+    """A stream `(N,)` laid out as B rows of neighbouring symbols, all of about the same length.
 
     Every symbol is a target exactly once per pass. The first input of every row is `<eos>`, the symbol that
-    precedes a text, so that the probability of a first symbol is trained.
+    precedes a text. A row should therefore begin where a text could: behind one of the symbols `breaks`, the first
+    of them that is found near, within 1/32 of a row. Without one there, it begins anywhere.
 
     Example:
         >>> stream = Stream(np.array([2, 3, 4, 5, 6]), batch=2)
@@ -67,6 +69,7 @@ class Stream:
 
     tokens: Ids
     batch: int
+    breaks: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.batch < 1:
@@ -76,10 +79,29 @@ class Stream:
                 f"a stream of {len(self.tokens)} symbols cannot fill {self.batch} rows; use a smaller batch"
             )
 
+    @cached_property
+    def borders(self) -> Ids:
+        """Where the rows begin, and the end of the last one, `(B + 1,)`."""
+        shortest, longer = divmod(len(self.tokens), self.batch)
+        rows = np.arange(self.batch + 1)
+        equal = rows * shortest + np.minimum(rows, longer)
+        # Near, for where the longest row ends the shorter ones have nothing left to train on.
+        inner = [place + self._to_break(place, shortest // 32) for place in equal[1:-1].tolist()]
+        return np.array([0, *inner, len(self.tokens)])
+
+    def _to_break(self, place: int, reach: int) -> int:
+        """Symbols from `place` to the nearest place behind a break; 0 if there is none within `reach`."""
+        before = self.tokens[place - 1 : place + reach]
+        for symbol in self.breaks:
+            found = np.flatnonzero(before == symbol)
+            if len(found):
+                return int(found[0])
+        return 0
+
     @property
     def row_length(self) -> int:
         """Symbols in the longest row."""
-        return -(-len(self.tokens) // self.batch)
+        return int(np.diff(self.borders).max())
 
     def number_of_windows(self, steps: int) -> int:
         return -(-self.row_length // steps)
@@ -87,8 +109,8 @@ class Stream:
     def windows(self, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and targets, both `(T, B)`, in order; carry the state from one to the next.
 
-        T is `steps`, less in the last window. A row that is one shorter than the others has the target
-        `IGNORED` at the very end.
+        T is `steps`, less in the last window. Behind the end of a row that is shorter than the longest the target
+        is `IGNORED`.
         """
         if steps < 1:
             raise SettingError(f"a window must have at least one step, got {steps}")
@@ -96,12 +118,9 @@ class Stream:
             yield self._window(start, min(start + steps, self.row_length))
 
     def _window(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        shortest, longer = divmod(len(self.tokens), self.batch)
-        rows = np.arange(self.batch)
-        first = rows * shortest + np.minimum(rows, longer)
         step = np.arange(start, stop)[:, None]
-        place = first + step
-        targets = self.tokens[np.minimum(place, len(self.tokens) - 1)]
-        targets = np.where(step < shortest + (rows < longer), targets, IGNORED)
-        inputs = np.where(step == 0, END, self.tokens[place - 1])
+        place = self.borders[:-1] + step
+        last = len(self.tokens) - 1
+        targets = np.where(step < np.diff(self.borders), self.tokens[np.minimum(place, last)], IGNORED)
+        inputs = np.where(step == 0, END, self.tokens[np.minimum(place - 1, last)])
         return torch.from_numpy(inputs), torch.from_numpy(targets)

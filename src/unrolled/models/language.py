@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.cells import find
-from unrolled.data.vocabulary import Vocabulary
+from unrolled.data.vocabulary import END, Vocabulary
 from unrolled.equations import Cell
 from unrolled.errors import SettingError
 from unrolled.layers.recurrent import Recurrent
@@ -23,6 +23,9 @@ class LanguageModel(nn.Module):
     Without `embedding_size` the input is one-hot, and an index picks a column of the cell's input matrices; a
     dense one-hot is never made. Named sizes of the cell (such as the output of a Jordan network) are
     `hidden_size`.
+
+    `<eos>` is the symbol before a text: where it is read, the state starts anew. So P(text) is the probability of a
+    text that begins at its beginning, whatever was read before, in training as in scoring and sampling.
 
     Raises:
         SettingError: an unknown cell (names the nearest), a cell with static inputs, a size below one.
@@ -68,7 +71,9 @@ class LanguageModel(nn.Module):
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Indices `(T, B)` and the carried state, to logits `(T, B, V)` and the state after the last step."""
         inputs = tokens if self.embedding is None else self.embedding(tokens)
-        hidden, state = self.recurrent(inputs, state)
+        begins = tokens == END
+        # Most windows lie inside one text, and resets cost time in every step.
+        hidden, state = self.recurrent(inputs, state, resets=begins if begins.any() else None)
         logits: Tensor = self.output(hidden)
         return logits, state
 

@@ -68,7 +68,7 @@ def train_language_model(
     network = _first_model(split.vocabulary, cell, model, training.seed)
     objective = NextSymbol(
         network,
-        Stream(split.training, training.batch),
+        split.training_stream(training.batch),
         split.validation_stream,
         training.steps,
         training.seed,
@@ -102,9 +102,18 @@ class Split:
             vocabulary.unseen("".join(document.text for document in validation)),
         )
 
+    def training_stream(self, rows: int) -> Stream:
+        return Stream(self.training, rows, self._breaks)
+
     @property
     def validation_stream(self) -> Stream:
-        return Stream(self.validation, min(_ROWS, max(1, len(self.validation) // _ROW)))
+        return Stream(self.validation, min(_ROWS, max(1, len(self.validation) // _ROW)), self._breaks)
+
+    @property
+    def _breaks(self) -> tuple[int, ...]:
+        """A row begins with a line, else with a word."""
+        known = [symbol for symbol in "\n " if not self.vocabulary.unseen(symbol)]
+        return tuple(self.vocabulary.encode("".join(known)).tolist())
 
 
 def _first_model(vocabulary: Vocabulary, cell: Cell, settings: ModelSettings, seed: int) -> LanguageModel:
