@@ -66,13 +66,16 @@ def test_the_reverse_direction_cuts_between_the_same_steps(name, time, rows, see
     layer = Recurrent(name, 2, 4, bidirectional=True, dtype=torch.float64)
     lengths = torch.randint(0, time + 1, (rows,)).tolist()
     x, resets = torch.randn(time, rows, 2, dtype=torch.float64), torch.rand(time, rows) < 0.4
-    output, state = layer(x, lengths=lengths, resets=resets)
+    start = {key: torch.randn(2, rows, 4, dtype=torch.float64) for key in layer.cell.states}
+    output, state = layer(x, start, lengths=lengths, resets=resets)
     weights = {key: value.detach().numpy() for key, value in layer.cell_weights("l0_reverse").items()}
     for b, length in enumerate(lengths):
         reversed_cuts = [False] * length
         for t in range(1, length):  # a cut before step t lies before step t-1 of the reversed row
             reversed_cuts[length - t] = bool(resets[t, b])
-        expected = layer.cell.run(x[:length, b].flip(0).numpy(), weights, resets=reversed_cuts)
+        given_state = {key: value[1, b].numpy() for key, value in start.items()}
+        row = x[:length, b].flip(0).numpy()
+        expected = layer.cell.run(row, weights, given_state, resets=reversed_cuts)
         np.testing.assert_allclose(output[:length, b, 4:].detach().flip(0), expected.outputs, atol=1e-12)
         assert state.clock[1, b] == expected.carried.clock
         np.testing.assert_allclose(state["h"][1, b].detach(), expected.carried["h"], atol=1e-12)
