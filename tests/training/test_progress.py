@@ -62,3 +62,19 @@ def test_a_sample_cannot_move_the_cursor_or_leave_its_line():
     assert (
         one_line("a\r\n\x1b[2Jb" + "c" * 50, 10) == "a \N{REPLACEMENT CHARACTER}[2Jbcc\N{HORIZONTAL ELLIPSIS}"
     )
+
+
+def test_a_terminal_made_narrower_has_its_wrapped_rows_erased():
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=100, highlight=False)
+    with Progress(console) as progress:
+        progress.report(PREPARED)
+        progress._drawn = -1.0
+        progress.report(UPDATED)
+        before = len(file.getvalue())
+        console.width = 50  # bar 60 wide, three lines of text up to 75: each takes a second row
+        progress._drawn = -1.0
+        progress.report(UPDATED)
+        redrawn = file.getvalue()[before:]
+        up = redrawn.count("\x1b[1A\x1b[2K")
+        assert up == 4 + 3  # the rows that wrapped, and the four lines drawn but for the one the cursor is on

@@ -8,8 +8,10 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
+from rich.control import Control
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -34,6 +36,7 @@ class Progress:
         self.best = math.inf
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._drawn = 0.0
+        self._drawn_widths: list[int] = []
 
     def __enter__(self) -> Self:
         if self.live:
@@ -48,6 +51,7 @@ class Progress:
 
     def report(self, event: Event) -> None:
         """Take one event in and show what is new."""
+        self._erase_wrapped()
         if isinstance(event, Prepared):
             self._print_prepared(event)
         elif isinstance(event, Updated):
@@ -99,8 +103,23 @@ class Progress:
 
     def _draw(self) -> None:
         if self.live and time.monotonic() - self._drawn > _REFRESH:
-            self.live.update(self._panel(), refresh=True)
+            panel = self._panel()
+            self.live.update(panel, refresh=True)
+            self._drawn_widths = [
+                Segment.get_line_length(line) for line in self.console.render_lines(panel, pad=False)
+            ]
             self._drawn = time.monotonic()
+
+    def _erase_wrapped(self) -> None:
+        """A terminal made narrower has wrapped the panel: erase the rows that rich does not know of."""
+        width = self.console.width
+        rows = sum(max(0, -(-drawn // width) - 1) for drawn in self._drawn_widths)
+        if rows:
+            up = ((ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2))
+            self.console.control(
+                Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2), *up * rows)
+            )
+            self._drawn_widths = []
 
     def _panel(self) -> RenderableType:
         if self.updated is None:
