@@ -10,6 +10,7 @@ from tests.equations.typeset_blocks import BLOCKS
 from unrolled.cells import find
 from unrolled.equations import Cell
 from unrolled.errors import EquationError
+from unrolled.models.folder import load_model
 
 PAGE = (Path(__file__).parents[2] / "docs" / "from_a_slide_to_a_network.md").read_text(encoding="utf-8")
 FENCES = re.findall(r"^```(\w+)\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -58,3 +59,15 @@ def test_the_refusals_on_the_page():
 def test_the_styles_on_the_page():
     shown = [text for kind, text in FENCES if kind == "latex"][-3:]
     assert shown == [find("gru").latex(style) for style in ("separate", "stacked", "gates")]
+
+
+def test_a_slide_trains_and_the_model_keeps_its_equations(unrolled, text, tmp_path):
+    slide = tmp_path / "slide.tex"
+    slide.write_text(
+        r"z_t = \sigma(W x_t + U h_{t-1}), h_t = z_t \odot h_{t-1} + (1 - z_t) V x_t", encoding="utf-8"
+    )
+    quick = ["--hidden", 4, "--steps", 8, "--batch", 4, "--updates", 2, "--run", tmp_path / "run"]
+    assert unrolled("train", "lm", text, "--cell", slide, *quick)[0] == 0
+    cell = find(slide)
+    slide.unlink()
+    assert load_model(tmp_path / "run" / "model").recurrent.cell == cell

@@ -71,6 +71,7 @@ def value(right, **options):
         (r"W x^{\langle t \rangle} + h^{\langle t-1 \rangle}", "W @ x + h"),
         ("W x^{(t)} + h^{(t-1)}", "W @ x + h"),
         ("W x^t + h^{t-1}", "W @ x + h"),
+        ("W^{[1]} x^{<t>} + b^{[1](i)} + h^{<t-1>}", "W_1 @ x + b_1_i + h"),
         ("W x(t) + h(t-1)", "W @ x + h"),
         ("W x[t] + h[t - 1]", "W @ x + h"),
         ("W x_t + h_{t-1} + h_{t-3}", "W @ x + h + delayed(h, 3)"),
@@ -191,6 +192,13 @@ def test_where_equations_stand(source):
     cell = read(source)
     assert cell.parameter_shapes(3, 5) == {"W": (5, 3), "U": (5, 5), "b": (5,)}
     assert "tanh(W @ x + U @ h + b)" in cell.text or "a = W @ x + U @ h + b" in cell.text
+
+
+def test_layers_in_one_cell_are_states_of_their_own():
+    cell = read(
+        r"a^{[2]<t>} = \tanh(V a^{[1]<t>} + U a^{[2]<t-1>}), a^{[1]<t>} = \tanh(W x^{<t>} + R a^{[1]<t-1>})"
+    )
+    assert cell.states == ("a_2", "a_1")
 
 
 def test_a_cell_is_called_after_its_file():

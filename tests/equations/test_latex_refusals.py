@@ -1,10 +1,13 @@
 """Typeset equations that are no cell: one line with the place, and the piece marked."""
 
+import random
+
 import pytest
 
+from tests.equations.typeset_blocks import BLOCKS
 from unrolled.cells import find
 from unrolled.equations import Cell
-from unrolled.errors import EquationError
+from unrolled.errors import EquationError, UnrolledError
 
 REFUSED = {
     "read at t-1, never defined": (
@@ -135,6 +138,11 @@ REFUSED = {
         "1:7: a start written in the equations is zero.",
         "»1«",
     ),
+    "a function as a value": (
+        r"h_t = g + h_{t-1} + x_t, g = \tanh",
+        "g is a function. Give it operands",
+        "»g«",
+    ),
     "a foreign sign": ("h_t = x_t § h_{t-1}", "1:11: the sign '§' has no meaning here.", "»§«"),
     "division by zero": (r"h_t = \frac{1}{0} x_t + h_{t-1}", "1:7: division by zero.", r"»\frac{1}{0}«"),
     "a strange index": ("h_t = W_{+} x_t + h_{t-1}", "the index + is not understood.", "»+«"),
@@ -194,3 +202,53 @@ def test_a_file_is_refused_under_its_path(tmp_path):
     path.write_text("$$h_t = \\tanh(W x_t + U c_{t-1})$$\n", encoding="utf-8")
     with pytest.raises(EquationError, match=r"slide.md:1:25: c_\{t-1\} is used"):
         find(path)
+
+
+JUNK = [
+    *"{}[]()^_&=+-*/,;.|<>'\\ \ntx1σ∑ₜ",
+    r"\\",
+    r"\frac",
+    r"\begin{bmatrix}",
+    r"\end{bmatrix}",
+    r"\hat",
+    r"\text{a}",
+]
+JUNK += [
+    r"\left",
+    r"\sigma",
+    "_t",
+    "_{t-1}",
+    r"\in",
+    r"\mathbb{R}",
+    r"\sqrt",
+    r"\mathrm",
+    "$",
+    "```\n",
+    r"\dots",
+    "^T",
+]
+
+
+def damaged(source, rng):
+    for _ in range(rng.randint(1, 4)):
+        start = rng.randrange(len(source) + 1)
+        removed = rng.choice((0, 0, 1, 3))
+        source = source[:start] + ("" if removed else rng.choice(JUNK)) + source[start + removed :]
+    return source
+
+
+def outcome(source):
+    """Why a source is refused, or nothing; any other exception comes through."""
+    try:
+        Cell.from_latex(source, activations=dict.fromkeys(("g", "g_1", "g_2", "f"), "tanh")).latex()
+    except UnrolledError as error:
+        return str(error)
+    return ""
+
+
+def test_damaged_equations_are_a_cell_or_refused_in_one_line():
+    sources = [source for block in BLOCKS.values() for source in (block.as_printed, *block.otherwise)]
+    rng = random.Random(0)
+    messages = [message for _ in range(600) if (message := outcome(damaged(rng.choice(sources), rng)))]
+    assert 100 < len(messages) < 600
+    assert not [message for message in messages if "\n" in message]

@@ -119,7 +119,7 @@ def _parts(parser: Parser, tokens: list[Token], end: int, wrapped: bool) -> Inde
         return Index(end, time=Time(first=True))
     items: list[list[Token]] = [[]]
     for token in tokens:
-        if token.is_sign(",") or token.kind == "gap":
+        if token.is_sign(",", *"[]()<>") or token.is_command("langle", "rangle") or token.kind == "gap":
             items.append([])
         elif token.kind != "newline":
             items[-1].append(token)

@@ -341,7 +341,9 @@ def _of_one_step(meaning: Meaning, key: str, uses: list[Tree]) -> str:
     times = {tree.time: tree for tree in uses if meaning.of(tree.key) == key and tree.time is not None}
     if len(times) > 1:
         late = list(times.values())[1]
-        meaning.refuse(late, f"the input {key} is read at two steps", "Read it at one; keep others in a state.")
+        meaning.refuse(
+            late, f"the input {key} is read at two steps", "Read it at one; keep others in a state."
+        )
     return key
 
 

@@ -61,9 +61,8 @@ class Source:
     def refuse(self, start: int, end: int, what: str, cure: str) -> NoReturn:
         """Raise an error about the piece from `start` to `end`."""
         line, column = self.place(start)
-        raise EquationError(
-            f"{self.filename}:{line}:{column}: {what}. {cure} Here: {self.marked(start, end)}"
-        )
+        said = " ".join(f"{what}. {cure}".splitlines())  # a quoted piece may run over a line
+        raise EquationError(f"{self.filename}:{line}:{column}: {said} Here: {self.marked(start, end)}")
 
 
 def _mathematics(text: str) -> str:

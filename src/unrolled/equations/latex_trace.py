@@ -151,6 +151,10 @@ class Evaluation:
             return self._past(tree, self.leaves[identifier(key)])
         if key in self.meaning.definitions:
             return self.defined(key)
+        if key in self.meaning.functions:
+            self.meaning.refuse(
+                tree, f"{self.meaning.written(tree)} is a function", "Give it operands in brackets."
+            )
         return self.leaves[identifier(key)]
 
     def _past(self, tree: Tree, state: Symbol) -> Any:

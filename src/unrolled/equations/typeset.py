@@ -227,8 +227,7 @@ class Typesetter:
 
     def _sized(self, name: str) -> str:
         position = self._positions[name]
-        is_leaf = position < len(self.graph.signature.names)
-        return self._of_leaf(name) if is_leaf else self._value(position)
+        return self._of_leaf(name) if name in self.graph.leaf else self._value(position)
 
     def _matrices(self) -> Iterator[str]:
         """Matrices whose small or long names would be taken for vectors or functions."""

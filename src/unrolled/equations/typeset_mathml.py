@@ -155,6 +155,11 @@ class MathmlWriter:
         return f'{math}\n<mtable displaystyle="true">\n{inside}\n</mtable>\n</math>'
 
     def _line(self, left: str, right: str) -> str:
-        # Browsers align by style sheets; MathML Core has no attribute for it.
-        style = "padding: 0.2em 0; text-align:"
-        return f'<mtr><mtd style="{style} right">{left}</mtd><mtd style="{style} left">{right}</mtd></mtr>'
+        # MathML Core has no attribute for it, and Chromium moves a cell's content only by its own keyword.
+        styles = (
+            f"padding: 0.2em 0; text-align: {side}; text-align: -webkit-{side}" for side in ("right", "left")
+        )
+        cells = "".join(
+            f'<mtd style="{s}">{piece}</mtd>' for s, piece in zip(styles, (left, right), strict=True)
+        )
+        return f"<mtr>{cells}</mtr>"
