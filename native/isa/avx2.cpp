@@ -1,0 +1,3 @@
+#include "../vector_avx2.h"
+#define UNROLLED_ISA avx2
+#include "../kernels_body.h"

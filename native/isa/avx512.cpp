@@ -1,0 +1,3 @@
+#include "../vector_avx512.h"
+#define UNROLLED_ISA avx512
+#include "../kernels_body.h"

@@ -1,0 +1,3 @@
+#include "../vector_neon.h"
+#define UNROLLED_ISA neon
+#include "../kernels_body.h"

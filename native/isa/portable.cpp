@@ -1,0 +1,3 @@
+#include "../vector_portable.h"
+#define UNROLLED_ISA portable
+#include "../kernels_body.h"
