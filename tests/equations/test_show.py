@@ -76,13 +76,15 @@ def test_a_schedule_in_letters_and_in_numbers():
         "gru: schedule",
         "  once    -",
         "  before  [W_z; W_r; W]·x_t  (3H x I); then 3 operations by entry",
-        "  step    phase 1: [U_z; U_r]·h_{t-1}  (2H x H); then r_t, (3 operations)",
-        "          phase 2: U·(r_t ⊙ h_{t-1})  (H x H); then z_t, candidate_t, h_t, (8 operations)",
+        "  step    phase 1: [U_z; U_r]·h_{t-1}  (2H x H); then r_t (3 operations)",
+        "          phase 2: U·(r_t ⊙ h_{t-1})  (H x H); then z_t, candidate_t, h_t (8 operations)",
         "  after   -",
         "  into the loop 3H floats; multiply-adds before 3H·I, step 2H·H + H·H (by step and row)".replace(
             "2H·H + H·H", "3H·H"
         ),
     ]
+    assert repr(schedule) == str(schedule)
+    assert "  step    z_t, h_t (5 operations)" in str(catalogue()["mingru"].schedule())
     numbers = schedule_text(schedule, {"I": 10, "H": 20})
     assert "[W_z; W_r; W]·x_t  (60 x 10)" in numbers
     assert "into the loop 60 floats; multiply-adds before 600, step 1,200" in numbers

@@ -89,6 +89,9 @@ class Schedule:
             return -1
         return {"before": 0, "step": 1}.get(self.group_of.get(position, ""), 3)
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         from unrolled.equations.show import schedule_text
 

@@ -115,9 +115,9 @@ class _ScheduleWriter:
         written = []
         for number, phase in enumerate(phases, 1):
             head = f"phase {number}: " if len(phases) > 1 else ""
-            parts = [self.product(product) for product in phase.products]
-            parts += [f"then {', '.join(self.values(phase))}"] if phase.values else []
-            written.append(head + "; ".join(parts))
+            products = "; ".join(self.product(product) for product in phase.products)
+            then = "; then " if products and phase.values else ""
+            written.append(head + products + then + self.values(phase))
         return f"  {name:<8}" + "\n          ".join(written)
 
     def product(self, product: Product) -> str:
@@ -129,12 +129,14 @@ class _ScheduleWriter:
         vector = f"({vector})" if " " in vector else vector
         return f"{stacked}·{vector}  ({self.size(rows)} x {self.size(columns)})"
 
-    def values(self, phase: Phase) -> list[str]:
+    def values(self, phase: Phase) -> str:
         """The named values of a phase, and how many operations make them."""
-        named = [self.names[i] for i in phase.values if i in self.names]
+        if not phase.values:
+            return ""
+        named = ", ".join(self.names[i] for i in phase.values if i in self.names)
         count = len(phase.values)
         work = "1 operation" if count == 1 else f"{count} operations"
-        return [*named, f"({work})"] if named else [f"{work} by entry"]
+        return f"{named} ({work})" if named else f"{work} by entry"
 
     def cost(self, groups: Mapping[str, tuple[Phase, ...]]) -> str:
         crossing = [self.graph.shapes[i][0] for i in self.schedule.into("step") if self.graph.shapes[i]]
