@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "bind.h"
 #include "cpu.h"
 
 namespace nb = nanobind;
@@ -37,4 +38,6 @@ nb::dict build_info() {
 NB_MODULE(_native, module) {
   module.def("build_info", &build_info,
              "How this extension was built, and the instruction sets this machine can run, best first.");
+  bind_executor(module);
+  bind_kernels(module);
 }

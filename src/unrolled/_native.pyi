@@ -6,3 +6,39 @@ class BuildInfo(TypedDict):
     instruction_sets: list[str]
 
 def build_info() -> BuildInfo: ...
+
+class Program:
+    def __init__(self, code: list[int], numbers: list[float]) -> None: ...
+
+def run_float(
+    program: Program,
+    buffers: list[int],
+    rings: list[int],
+    matrices: list[int],
+    tables: list[int],
+    lookups: list[int],
+    histories: list[int],
+    results: list[int],
+    counts: list[int],
+    rows: int,
+    reverse: bool,
+    clock: int,
+    resets: int,
+    threads: int,
+) -> None: ...
+def run_double(
+    program: Program,
+    buffers: list[int],
+    rings: list[int],
+    matrices: list[int],
+    tables: list[int],
+    lookups: list[int],
+    histories: list[int],
+    results: list[int],
+    counts: list[int],
+    rows: int,
+    reverse: bool,
+    clock: int,
+    resets: int,
+    threads: int,
+) -> None: ...

@@ -14,6 +14,8 @@ from unrolled.layers import Recurrent
 
 RANDOM_CELLS = 12
 NAMED_SIZE = 3
+ENGINES = ("native", "reference")
+current = {"engine": "reference"}  # the engine of `layer_of`; tests that take every engine set it by a fixture
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def renamed_cases() -> list[Case]:
 def layer_of(case: Case, hidden_size: int = 8, input_size: int = 5, **options: object) -> Recurrent:
     """A float64 layer with parameters of the order of one half."""
     torch.manual_seed(1)
-    layer = Recurrent(case.cell, input_size, hidden_size, sizes=case.sizes, dtype=torch.float64, **options)
+    options = {"engine": current["engine"], "dtype": torch.float64, **options}
+    layer = Recurrent(case.cell, input_size, hidden_size, sizes=case.sizes, **options)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.uniform_(-0.6, 0.6)

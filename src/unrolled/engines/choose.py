@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 
 from unrolled.engines.engine import Engine
+from unrolled.engines.native.engine import Native
 from unrolled.engines.reference import Reference
 from unrolled.equations import Schedule
 from unrolled.errors import EngineError
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Reference(),)}
+# The order of preference.
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Native(), Reference())}
 
 
 def choose(schedule: Schedule, device: torch.device, dtype: torch.dtype, name: str | None = None) -> Engine:

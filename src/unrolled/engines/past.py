@@ -70,9 +70,10 @@ class Timeline:
         `states` (K, B, n) are the values before the first step, newest first, `start` (B, n) those of a reset.
         """
         table = torch.cat([values, states.flatten(0, 1), start])
-        return table[self._source(delay, len(states), at)]
+        return table[self.source(delay, len(states), at)]
 
-    def _source(self, delay: int, kept: int, at: Moments) -> Tensor:
+    def source(self, delay: int, kept: int, at: Moments) -> Tensor:
+        """For each moment the row of the table (values, kept * B earlier ones, B of a reset) `delay` steps before."""
         total, rows = self.steps.total, self.steps.rows
         age = (at.age - delay).clamp(min=0)
         time = (self.lengths[at.row] - 1 - age).clamp(min=0) if self.steps.reverse else age

@@ -18,6 +18,8 @@ from unrolled.equations.schedule import Schedule, order_sums, plan
 from unrolled.equations.simplify import Rewriter
 from unrolled.equations.sizes import Size
 
+GRADIENT = "gradient"  # of the output: the input of every backward cell
+
 
 @dataclass(frozen=True)
 class Adjoint:
@@ -92,7 +94,11 @@ class _Reverse:
 
     def _carried(self) -> list[tuple[str, int, int]]:
         """(state, delay, forward leaf) of everything a step reads from earlier ones."""
-        found = [(name, 1, self.forward.leaf[name]) for name in self.forward.signature.states]
+        read = {o for node in self.forward.nodes for o in node.operands if node.operation != "delayed"}
+        read |= {self.forward.output, *self.forward.next_states}
+        delayed = {name for name, deepest in self.forward.delays().items() if deepest > 1}
+        leaves = {name: self.forward.leaf[name] for name in self.forward.signature.states}
+        found = [(name, 1, leaf) for name, leaf in leaves.items() if leaf in read or name not in delayed]
         for i, node in enumerate(self.forward.nodes):
             if node.operation == "delayed":
                 found.append((self.forward.nodes[node.operands[0]].value, self.forward.delay(node), i))
@@ -100,21 +106,22 @@ class _Reverse:
 
     def _signature(self) -> Signature:
         own = self.forward.signature
-        states = tuple(f"d{name}" if delay == 1 else f"d{name}_{delay}" for name, delay, _ in self.carried)
+        states = tuple(self._state_names())
         gradients = tuple(f"d_{name}" for name, _ in self.records)
         saved = tuple(f"v{i}" for i in sorted(self.saved | {self.forward.leaf[own.input]}))
         return Signature(
-            own.name + "_backward", "dy", states, own.statics, own.parameters, saved=gradients + saved
+            own.name + "_backward", GRADIENT, states, own.statics, own.parameters, saved=gradients + saved
         )
+
+    def _state_names(self) -> list[str]:
+        return [f"d{name}" if delay == 1 else f"d{name}_{delay}" for name, delay, _ in self.carried]
 
     def _leaf_shape(self, node: Node) -> Shape:
         forward, name = self.forward, str(node.value)
         if node.operation == "input":
             return forward.shapes[forward.output]
         if node.operation == "state":
-            return forward.shapes[
-                self.carried[len([k for k in self.leaves if k.startswith("d") and k != "dy"])][2]
-            ]
+            return forward.shapes[self.carried[self._state_names().index(name)][2]]
         if name.startswith("d_"):
             return forward.shapes[dict(self.records)[name[2:]]]
         if name.startswith("v"):
@@ -134,7 +141,7 @@ class _Reverse:
 
     def _begin(self, signature: Signature) -> None:
         """The gradients that arrive: of the output, of records, and from later steps."""
-        self._give(self.forward.output, self.leaves["dy"])
+        self._give(self.forward.output, self.leaves[GRADIENT])
         for name, position in self.records:
             self._give(position, self.leaves[f"d_{name}"])
         for (state, delay, _), name in zip(self.carried, signature.states, strict=True):

@@ -80,6 +80,14 @@ class Graph:
     next_states: tuple[int, ...]
     labels: tuple[tuple[str, int], ...] = ()
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """Computed once: every call of a layer looks its schedule up by the graph."""
+        return hash((self.signature, self.nodes, self.output, self.next_states, self.labels))
+
     def __str__(self) -> str:
         from unrolled.equations.source import graph_text
 

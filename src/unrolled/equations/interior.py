@@ -43,6 +43,7 @@ class _Cutter:
         self.nodes: list[Node] = []
         self.shapes: list[Shape] = []
         self.moved: dict[int, int] = {}
+        self.known: dict[Node, int] = {}
 
     def cut(self) -> Interior:
         whole = self.whole
@@ -56,7 +57,7 @@ class _Cutter:
             tuple(name for name, _ in statics),
             tuple(name for name, _ in parameters),
         )
-        outside = {name: i for name, i in (*parameters, *statics)}
+        outside = dict((*parameters, *statics))
         for node in signature.leaves():
             source = outside.get(str(node.value), whole.leaf.get(str(node.value)))
             assert source is not None
@@ -83,9 +84,12 @@ class _Cutter:
         return sorted(i for i in read if self.rank[i] < BEFORE and self.whole.shapes[i])
 
     def _keep(self, position: int, node: Node) -> int:
-        self.moved[position] = len(self.nodes)
-        self.nodes.append(node)
-        self.shapes.append(self.whole.shapes[position])
+        """The place of a node; constants have become numbers, so nodes that differed may now be one."""
+        if node not in self.known:
+            self.known[node] = len(self.nodes)
+            self.nodes.append(node)
+            self.shapes.append(self.whole.shapes[position])
+        self.moved[position] = self.known[node]
         return self.moved[position]
 
     def _operand(self, position: int) -> int:
@@ -100,7 +104,7 @@ class _Cutter:
             return self.whole.number(position)
         operands = [self._number(o) for o in node.operands]
         if node.operation == "sum":
-            return float(sum(sign * o for sign, o in zip(node.value, operands, strict=True)))  # type: ignore[operator]
+            return float(sum(sign * o for sign, o in zip(node.value, operands, strict=True)))
         compute = OPERATIONS[node.operation].numpy
         assert compute is not None
         return float(compute(*operands))

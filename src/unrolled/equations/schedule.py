@@ -66,6 +66,11 @@ class Schedule:
     after: tuple[Phase, ...]
 
     @cached_property
+    def plans(self) -> dict[object, object]:
+        """Where engines keep what they have worked out for this schedule."""
+        return {}
+
+    @cached_property
     def group_of(self) -> Mapping[int, str]:
         """The group of every scheduled node."""
         groups = dict.fromkeys(self.once, "once")

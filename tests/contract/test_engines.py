@@ -1,4 +1,4 @@
-"""The contract table: every cell on the reference engine against the NumPy oracle, values and gradients."""
+"""The contract table: every cell on every engine against the NumPy oracle, values and gradients."""
 
 from __future__ import annotations
 

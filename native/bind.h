@@ -1,0 +1,7 @@
+// The parts of the Python module, each in a file of its own.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+void bind_executor(nanobind::module_& module);
+void bind_kernels(nanobind::module_& module);

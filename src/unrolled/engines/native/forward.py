@@ -1,0 +1,103 @@
+"""Forward runs: what a call gives the core, and what it takes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from unrolled.engines.engine import Job, Steps
+from unrolled.engines.native.call import Data, Shifts, call, padded, real
+from unrolled.engines.native.plan import Plan, Ready
+from unrolled.engines.past import Timeline
+from unrolled.engines.reference import Reference
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run needs beside tensors that may carry a gradient; `names` say what those tensors are, in order."""
+
+    plan: Plan
+    steps: Steps
+    timeline: Timeline
+    started: Tensor
+    clock: Tensor | None
+    resets: Tensor | None
+    indices: Tensor | None
+    names: tuple[str, ...]
+
+    def named(self, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """The tensors by name: x, state:h, start:h, forced:h, and parameters and static inputs of the interior."""
+        return dict(zip(self.names, tensors, strict=True))
+
+
+def sequence_positions(plan: Plan) -> list[int]:
+    """The sequences beside the output that a run gives, in order."""
+    return sorted(plan.results - {plan.graph.output})
+
+
+def _width(plan: Plan, position: int) -> int:
+    return plan.graph.size(position).value(plan.letters)
+
+
+def forward(setting: Setting, tensors: Mapping[str, Tensor], keep: bool) -> tuple[Tensor, ...]:
+    """Output, final rings, further sequences and, when `keep`, what the backward reads (padded)."""
+    plan = setting.plan
+    ready = plan.training if keep else plan.inference
+    given = call(ready, _forward_data(setting, tensors, ready))
+    sequences = [given.sequences[i] for i in (plan.graph.output, *sequence_positions(plan))]
+    widths = [_width(plan, i) for i in (plan.graph.output, *sequence_positions(plan))]
+    output, *rest = [real(value, width) for value, width in zip(sequences, widths, strict=True)]
+    finals = [real(given.rings[n], tensors[f"state:{n}"].shape[-1]) for n in sorted(plan.looped)]
+    kept = [given.sequences[i] for i in plan.kept] if keep else []
+    return (output, *finals, *rest, *kept)
+
+
+def _forward_data(setting: Setting, tensors: Mapping[str, Tensor], ready: Ready) -> Data:
+    plan = setting.plan
+    names = {plan.input: "x", **{earlier.source: earlier.source for earlier in ready.lowered.histories}}
+    sequences = {name: padded(tensors[names.get(name, name)]) for name in ready.lowered.external}
+    shifts = {
+        earlier: Shifts(
+            *(padded(tensors[f"{kind}:{earlier.state}"]) for kind in ("forced", "state", "start"))
+        )
+        for earlier in ready.lowered.histories
+        if earlier.state in plan.forced
+    }
+    states = plan.graph.signature.states
+    return Data(
+        steps=setting.steps,
+        timeline=setting.timeline,
+        dtype=tensors[f"state:{states[0]}"].dtype,
+        sequences=sequences,
+        matrices={name: v for name, v in tensors.items() if v.dim() == 2 and name.startswith("p")},
+        indices={} if setting.indices is None else {plan.input: setting.indices},
+        rings={n: (padded(tensors[f"state:{n}"]), padded(tensors[f"start:{n}"])) for n in states},
+        shifts=shifts,
+        clock=setting.clock,
+        resets=setting.resets,
+    )
+
+
+def twin(setting: Setting, tensors: Mapping[str, Tensor], keep: bool) -> tuple[Tensor, ...]:
+    """What `forward` gives, by the reference engine: for transforms that need every operation to be torch's."""
+    plan = setting.plan
+    further = [*sequence_positions(plan), *(plan.kept if keep else ())]
+    states = plan.graph.signature.states
+    job = Job(
+        schedule=plan.recording(tuple(further)),
+        letters=plan.letters,
+        parameters={name: tensors[name] for name, _ in plan.inside.parameters},
+        steps=setting.steps,
+        x=tensors["x"] if setting.indices is None else setting.indices,
+        states={name: tensors[f"state:{name}"] for name in states},
+        start={name: tensors[f"start:{name}"] for name in states},
+        clock=setting.started,
+        resets=setting.resets,
+        forced={name: tensors[f"forced:{name}"] for name in plan.forced},
+        static={name: tensors[name] for name, _ in plan.inside.statics},
+    )
+    outcome = Reference().run(job)
+    finals = [outcome.states[name] for name in sorted(plan.looped)]
+    return (outcome.output, *finals, *(outcome.records[str(i)] for i in further))
