@@ -24,10 +24,10 @@ def score(
     """How likely a trained language model finds texts: the likeliest first.
 
     By the chain rule, P(text) is the product of the probabilities of its characters, each given those before it;
-    the first is given the start of a text. Printed are log P (nats, the natural logarithm), the perplexity
-    (as uncertain as a choice among so many characters), bits per character, and every character's probability
-    in percent. A longer text is less likely than its own beginning: compare texts of one length by log P, others
-    by perplexity.
+    the first is given the start of a text (of a line, where the model was trained on one long text). Printed are
+    log P (nats, the natural logarithm), the perplexity (as uncertain as a choice among so many characters), bits
+    per character, and every character's probability in percent. A longer text is less likely than its own
+    beginning: compare texts of one length by log P, others by perplexity.
 
     Examples:
 

@@ -32,9 +32,10 @@ def lm(
     """Train a language model on text, one character at a time.
 
     It learns the probability of every next character, with truncated backpropagation through time: the state is
-    carried from window to window, the gradient stops at the window. Documents are joined by `<eos>`. Bits per
-    character count every character and every `<eos>` once; lower is better, and a text coded with this model
-    would take that many bits for each character. The last 10 % of the text is kept out to validate on.
+    carried from window to window, the gradient stops at the window. Every file is a text of its own: it ends with
+    `<eos>`, behind which the state starts anew. Bits per character count every character and every `<eos>` once;
+    lower is better, and a text coded with this model would take that many bits for each character. The last 10 %
+    of the text is kept out to validate on.
 
     Ctrl-C stops after the current update and keeps the best model. The run folder holds config.toml,
     metrics.jsonl, samples.jsonl, checkpoints/last and model.

@@ -66,8 +66,9 @@ class Progress:
     def finished(self, outcome: Outcome) -> None:
         """The closing line."""
         why = {"finished": "Finished", "early stopping": "No better for long: stopped early"}
+        updates = "1 update" if outcome.updates == 1 else f"{outcome.updates:,} updates"
         self._line(
-            f"{why.get(outcome.reason, 'Stopped')} after {outcome.updates:,} updates in {_clock(outcome.seconds)}, "
+            f"{why.get(outcome.reason, 'Stopped')} after {updates} in {_clock(outcome.seconds)}, "
             f"{outcome.symbols_per_second / 1000:,.0f} k characters/s. Best on validation: {outcome.best:.3f} "
             f"{self.unit} (update {outcome.best_update:,})."
         )
