@@ -9,42 +9,45 @@
 
 namespace unrolled::UNROLLED_ISA {
 
-template <class T>
-struct Product {
-  Rows<T> to;
-  Rows<const T> start;
-  const T* a;
-  std::ptrdiff_t a_row, a_k;
-  const T* panel;
-  std::int64_t columns, depth;
-
-  Product moved(int rows, int right) const {
-    Product next = *this;
-    next.to.at += rows * to.step + right;
-    if (start.at) next.start.at += rows * start.step + right;
-    next.a += rows * a_row;
-    next.panel += right;
-    return next;
-  }
+// What all blocks of a product share. It is never copied or written: a block must not wait for the stores of another.
+struct Shape {
+  std::ptrdiff_t to_step, start_step, a_row, a_k, columns;
+  std::int64_t depth;
 };
+
+// Panels come from the second level of the cache; so many steps cover its latency. One row is bound by the bandwidth
+// of that level, one vector by the number of loads: they are only slowed down.
+constexpr int kAhead = 8;
+
+template <int bytes>
+UNROLLED_INLINE void fetch(const void* from) {
+#pragma GCC unroll 8
+  for (int b = 0; b < bytes; b += 64) __builtin_prefetch(static_cast<const char*>(from) + b);
+}
 
 // R rows by C vectors, all in registers.
 template <class T, int R, int C>
-void block(const Product<T>& p) {
+void block(const Shape& shape, T* to, const T* start, const T* a, const T* panel) {
+  const auto [to_step, start_step, a_row, a_k, columns, depth] = shape;
   V<T> sum[R][C];
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-    for (int c = 0; c < C; ++c)
-      sum[r][c] = p.start.at ? load(p.start.at + r * p.start.step + c * kLanes<T>) : V<T>{};
-  const T *a = p.a, *panel = p.panel;
-  for (std::int64_t k = 0; k < p.depth; ++k, a += p.a_k, panel += p.columns) {
+    for (int c = 0; c < C; ++c) sum[r][c] = start ? load(start + r * start_step + c * kLanes<T>) : V<T>{};
+  for (std::int64_t k = 0; k < depth; ++k, a += a_k, panel += columns) {
     V<T> across[C];
+    if constexpr (R > 1 && C > 1) {
+      fetch<C * sizeof(V<T>)>(panel + kAhead * columns);
+      fetch<1>(a + kAhead * a_k);  // for a turned matrix, where each step is another line
+    }
 #pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) across[c] = load(panel + c * kLanes<T>);
+    for (int c = 0; c < C; ++c) {
+      across[c] = load(panel + c * kLanes<T>);
+      if constexpr (R > 1) across[c] = Vector<T>::held(across[c]);
+    }
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
-      const V<T> down = fill(a[r * p.a_row]);
+      const V<T> down = fill(a[r * a_row]);
 #pragma GCC unroll 8
       for (int c = 0; c < C; ++c) sum[r][c] = Vector<T>::fma(down, across[c], sum[r][c]);
     }
@@ -52,45 +55,47 @@ void block(const Product<T>& p) {
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) store(p.to.at + r * p.to.step + c * kLanes<T>, sum[r][c]);
+    for (int c = 0; c < C; ++c) store(to + r * to_step + c * kLanes<T>, sum[r][c]);
 }
 
 // `rows` <= R rows by C vectors.
 template <class T, int R, int C>
-UNROLLED_INLINE void block_of(int rows, const Product<T>& p) {
+UNROLLED_INLINE void block_of(int rows, const Shape& shape, T* to, const T* start, const T* a, const T* panel) {
   if constexpr (R > 1) {
-    if (rows < R) return block_of<T, R - 1, C>(rows, p);
+    if (rows < R) return block_of<T, R - 1, C>(rows, shape, to, start, a, panel);
   }
-  block<T, R, C>(p);
+  block<T, R, C>(shape, to, start, a, panel);
 }
 
 // All rows, in blocks that differ by one row at most, by C vectors.
 template <class T, int C>
-void stripe(const Product<T>& p, int rows) {
+void stripe(int rows, const Shape& shape, T* to, const T* start, const T* a, const T* panel) {
   constexpr int most = tallest(C);
-  for (int blocks = (rows + most - 1) / most, done = 0; blocks > 0; --blocks) {
-    const int now = (rows - done) / blocks;
-    block_of<T, most, C>(now, p.moved(done, 0));
-    done += now;
+  for (int blocks = (rows + most - 1) / most; blocks > 0; --blocks) {
+    const int now = rows / blocks;
+    block_of<T, most, C>(now, shape, to, start, a, panel);
+    rows -= now;
+    to += now * shape.to_step;
+    if (start) start += now * shape.start_step;
+    a += now * shape.a_row;
   }
 }
 
 template <class T, int C>
-UNROLLED_INLINE void stripe_of(int wide, const Product<T>& p, int rows) {
+UNROLLED_INLINE void stripe_of(int wide, int rows, const Shape& shape, T* to, const T* start, const T* a, const T* panel) {
   if constexpr (C > 1) {
-    if (wide < C) return stripe_of<T, C - 1>(wide, p, rows);
+    if (wide < C) return stripe_of<T, C - 1>(wide, rows, shape, to, start, a, panel);
   }
-  stripe<T, C>(p, rows);
+  stripe<T, C>(rows, shape, to, start, a, panel);
 }
 
 template <class T>
 void gemm(Rows<T> to, Rows<const T> start, const T* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const T* panel,
           int rows, int columns, std::int64_t depth) {
-  const Product<T> p{to, start, a, a_row, a_k, panel, columns, depth};
-  const int all = columns / kLanes<T>;
-  for (int done = 0; done < all;) {
-    const int most = widest(rows), wide = all - done < most ? all - done : most;
-    stripe_of<T, widest(1)>(wide, p.moved(0, done * kLanes<T>), rows);
+  const Shape shape{to.step, start.step, a_row, a_k, columns, depth};
+  for (int done = 0, all = columns / kLanes<T>; done < all;) {
+    const int most = widest(rows), wide = all - done < most ? all - done : most, right = done * kLanes<T>;
+    stripe_of<T, widest(1)>(wide, rows, shape, to.at + right, start.at ? start.at + right : nullptr, a, panel + right);
     done += wide;
   }
 }

@@ -14,11 +14,15 @@ struct Numbers;
 template <>
 struct Numbers<float> {
   static constexpr int mantissa = 23, bias = 127;
-  static constexpr float to_whole = 0x1.8p23f;  // adding it leaves the nearest whole number in the lowest bits
+  static constexpr float to_whole = 0x1.8p23f + bias;  // adding it leaves the nearest whole number in the lowest bits
   static constexpr float log2_e = 0x1.715476p0f, ln_2 = 0x1.62e43p-1f, ln_2_rest = -0x1.05c610p-29f;
   static constexpr float least = -104, most = 89, saturated = 10;  // exp is 0 below, infinite above; tanh is 1
+  static constexpr int lift = 26;  // exp(least) * 2^lift is a normal number
   static constexpr float smallest_normal = 0x1p-126f;
   static constexpr float exponential[] = {0x1.fffffep-2f, 0x1.5554bp-3f, 0x1.555674p-5f, 0x1.1227bp-7f, 0x1.6bebfep-10f};
+  // (exp(-2 h) - 1) / h with the same coefficients, each times a power of -2.
+  static constexpr float halved[] = {-2, 0x1.fffffep0f, -0x1.5554bp0f, 0x1.555674p-1f,
+                                     -0x1.1227bp-2f, 0x1.6bebfep-4f};
   static constexpr float logarithm[] = {0x1.55557ap-1f, 0x1.995e9cp-2f, 0x1.31e678p-2f};
   static constexpr std::int32_t root_half = 0x3f3504f3;  // the bits of sqrt(1/2)
 };
@@ -26,14 +30,19 @@ struct Numbers<float> {
 template <>
 struct Numbers<double> {
   static constexpr int mantissa = 52, bias = 1023;
-  static constexpr double to_whole = 0x1.8p52;
+  static constexpr double to_whole = 0x1.8p52 + bias;
   static constexpr double log2_e = 0x1.71547652b82fep0, ln_2 = 0x1.62e42fefa39efp-1, ln_2_rest = 0x1.abc9e3b39803fp-56;
   static constexpr double least = -746, most = 710, saturated = 20;
+  static constexpr int lift = 56;
   static constexpr double smallest_normal = 0x1p-1022;
   static constexpr double exponential[] = {
       0x1.0000000000005p-1,  0x1.5555555555539p-3,  0x1.555555555228ep-5,  0x1.1111111119011p-7,
       0x1.6c16c17ee7238p-10, 0x1.a01a0174faee7p-13, 0x1.a019a74a7bb46p-16, 0x1.71de88257bdc1p-19,
       0x1.28a2068953020p-22, 0x1.ae6bab110e7a7p-26};
+  static constexpr double halved[] = {
+      -2, 0x1.0000000000005p1, -0x1.5555555555539p0, 0x1.555555555228ep-1,
+      -0x1.1111111119011p-2, 0x1.6c16c17ee7238p-4, -0x1.a01a0174faee7p-6, 0x1.a019a74a7bb46p-8,
+      -0x1.71de88257bdc1p-10, 0x1.28a206895302p-12, -0x1.ae6bab110e7a7p-15};
   static constexpr double logarithm[] = {0x1.5555555555593p-1, 0x1.999999997fb31p-2, 0x1.2492494217a45p-2,
                                          0x1.c71c51e7f56c4p-3, 0x1.7466462ce5e7ap-3, 0x1.39a0f4fa4075ap-3,
                                          0x1.2f0d8ee3130bep-3};
@@ -58,17 +67,29 @@ UNROLLED_INLINE V<T> absolute(V<T> x) {
   return (V<T>)(bits<T>(x) & ~bits<T>(fill(T(-0.0))));
 }
 
-// x = whole * ln 2 + rest, |rest| <= ln 2 / 2; the lowest bits of `shifted` hold the whole number.
+// The larger or the smaller one; x where it is NaN.
+template <class T>
+UNROLLED_INLINE V<T> at_least(V<T> x, T bound) {
+  return Vector<T>::larger(fill(bound), x);
+}
+
+template <class T>
+UNROLLED_INLINE V<T> at_most(V<T> x, T bound) {
+  return Vector<T>::smaller(fill(bound), x);
+}
+
+// x = whole * ln 2 + rest, |rest| <= ln 2 / 2; the lowest bits of `shifted` hold whole + bias + lift.
 template <class T>
 struct Reduced {
   V<T> shifted, whole, rest;
 };
 
 template <class T>
-UNROLLED_INLINE Reduced<T> reduce(V<T> x) {
+UNROLLED_INLINE Reduced<T> reduce(V<T> x, int lift = 0) {
   using N = Numbers<T>;
-  const V<T> shifted = fma<T>(x, fill(N::log2_e), fill(N::to_whole));
-  const V<T> whole = shifted - N::to_whole;
+  const V<T> to_whole = fill(N::to_whole + T(lift));
+  const V<T> shifted = fma<T>(x, fill(N::log2_e), to_whole);
+  const V<T> whole = shifted - to_whole;
   const V<T> rest = fma<T>(whole, fill(-N::ln_2), x);
   return {shifted, whole, fma<T>(whole, fill(-N::ln_2_rest), rest)};
 }
@@ -79,12 +100,10 @@ UNROLLED_INLINE V<T> small_expm1(V<T> rest) {
   return fma<T>(rest * rest, polynomial(Numbers<T>::exponential, rest), rest);
 }
 
-// 2 to the whole number in the lowest bits of `shifted`, when that is the exponent of a normal number.
+// 2 to the whole number (plus lift) that `shifted` holds, when that is the exponent of a normal number.
 template <class T>
 UNROLLED_INLINE V<T> power_of_two(V<T> shifted) {
-  using N = Numbers<T>;
-  const Bits<T> offset = bits<T>(fill(N::to_whole)) - N::bias;
-  return (V<T>)((bits<T>(shifted) - offset) << N::mantissa);
+  return (V<T>)(bits<T>(shifted) << Numbers<T>::mantissa);
 }
 
 // value * 2^whole, also where that power alone would overflow or be denormal: in two steps, one of them rounds.
@@ -106,42 +125,37 @@ UNROLLED_INLINE V<T> bounded_exp(V<T> x) {
   return scale<T>(small_expm1<T>(r.rest) + T(1), r.whole);
 }
 
-// Written so that NaN stays NaN.
-template <class T>
-UNROLLED_INLINE V<T> at_least(V<T> x, T bound) {
-  return x < bound ? fill(bound) : x;
-}
-
-template <class T>
-UNROLLED_INLINE V<T> at_most(V<T> x, T bound) {
-  return x > bound ? fill(bound) : x;
-}
-
 template <class T>
 UNROLLED_INLINE V<T> exponential(V<T> x) {
   return bounded_exp<T>(at_most<T>(at_least<T>(x, Numbers<T>::least), Numbers<T>::most));
 }
 
-// exp(-|x|) <= 1 serves both halves: neither overflows, neither cancels.
+// -|x|, but not below what exp can take: exp of it neither overflows nor, added to 1, cancels.
 template <class T>
-UNROLLED_INLINE V<T> exp_of_minus_abs(V<T> x) {
-  return bounded_exp<T>(at_least<T>(-absolute<T>(x), Numbers<T>::least));
+UNROLLED_INLINE V<T> bounded_minus_abs(V<T> x) {
+  return at_least<T>((V<T>)(bits<T>(x) | bits<T>(fill(T(-0.0)))), Numbers<T>::least);
 }
 
+// With e = exp(-|x|): 1 / (1 + e), or e / (1 + e) for negative x; e is held 2^lift times as large, to stay normal.
 template <class T>
 UNROLLED_INLINE V<T> sigmoid(V<T> x) {
-  const V<T> e = exp_of_minus_abs<T>(x);
-  return (x < T(0) ? e : fill(T(1))) / (e + T(1));
+  constexpr T lifted = T(std::int64_t(1) << Numbers<T>::lift);
+  const Reduced<T> r = reduce<T>(bounded_minus_abs<T>(x), Numbers<T>::lift);
+  const V<T> power = power_of_two<T>(r.shifted);
+  const V<T> e = fma<T>(small_expm1<T>(r.rest), power, power);
+  return (x < T(0) ? e : fill(lifted)) / fma<T>(e, fill(1 / lifted), fill(T(1))) * (1 / lifted);
 }
 
-// With m = exp(-2|x|) - 1: tanh |x| = -m / (m + 2).
+// With m = exp(-2|x|) - 1: tanh |x| = m / (-2 - m). Here -2|x| = whole * ln 2 - 2 * half.
 template <class T>
 UNROLLED_INLINE V<T> hyperbolic_tangent(V<T> x) {
-  const Reduced<T> r = reduce<T>(at_most<T>(absolute<T>(x), Numbers<T>::saturated) * T(-2));
-  const V<T> power = power_of_two<T>(r.shifted);
-  const V<T> m = fma<T>(small_expm1<T>(r.rest), power, power - T(1));
-  const Bits<T> sign = bits<T>(fill(T(-0.0)));
-  return (V<T>)((bits<T>(m / (m + T(2))) & ~sign) | (bits<T>(x) & sign));
+  using N = Numbers<T>;
+  const V<T> size = at_most<T>(absolute<T>(x), N::saturated);
+  const V<T> shifted = fma<T>(size, fill(-2 * N::log2_e), fill(N::to_whole));
+  const V<T> half = fma<T>(shifted - N::to_whole, fill(N::ln_2 / 2), size);
+  const V<T> power = power_of_two<T>(shifted);
+  const V<T> m = fma<T>(half * power, polynomial(N::halved, half), power - T(1));
+  return (V<T>)(bits<T>(m / (T(-2) - m)) | (bits<T>(x) & bits<T>(fill(T(-0.0)))));
 }
 
 // log(2^whole * (1 + f)) for sqrt(1/2) <= 1 + f <= sqrt(2); with s = f / (2 + f), log(1 + f) = 2 atanh(s).
@@ -191,7 +205,7 @@ UNROLLED_INLINE V<T> unit_log1p(V<T> t) {
 
 template <class T>
 UNROLLED_INLINE V<T> softplus(V<T> x) {
-  return (x < T(0) ? fill(T(0)) : x) + unit_log1p<T>(exp_of_minus_abs<T>(x));
+  return (x < T(0) ? fill(T(0)) : x) + unit_log1p<T>(bounded_exp<T>(bounded_minus_abs<T>(x)));
 }
 
 }  // namespace unrolled::UNROLLED_ISA

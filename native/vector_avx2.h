@@ -18,6 +18,13 @@ struct Vector<float> {
   static constexpr bool scales = false;
   static Values fma(Values a, Values b, Values c) { return _mm256_fmadd_ps(a, b, c); }
   static Values sqrt(Values a) { return _mm256_sqrt_ps(a); }
+  static Values larger(Values a, Values b) { return _mm256_max_ps(a, b); }  // b where one is NaN
+  static Values smaller(Values a, Values b) { return _mm256_min_ps(a, b); }
+  // In a register, not loaded again at each use.
+  static Values held(Values a) {
+    asm("" : "+x"(a));
+    return a;
+  }
 };
 
 template <>
@@ -28,10 +35,21 @@ struct Vector<double> {
   static constexpr bool scales = false;
   static Values fma(Values a, Values b, Values c) { return _mm256_fmadd_pd(a, b, c); }
   static Values sqrt(Values a) { return _mm256_sqrt_pd(a); }
+  static Values larger(Values a, Values b) { return _mm256_max_pd(a, b); }  // b where one is NaN
+  static Values smaller(Values a, Values b) { return _mm256_min_pd(a, b); }
+  // In a register, not loaded again at each use.
+  static Values held(Values a) {
+    asm("" : "+x"(a));
+    return a;
+  }
 };
 
-// Shapes of the products: vectors side by side, and rows for that many (accumulators fit the 16 registers).
-constexpr int widest(int rows) { return rows == 1 ? 8 : rows < 4 ? 4 : 2; }
-constexpr int tallest(int wide) { return wide > 4 ? 1 : wide > 2 ? 3 : 6; }
+// Shapes of the products: vectors side by side, and rows for that many (accumulators fit the 16 registers). Four
+// rows keep both multipliers busy only with three vectors.
+constexpr int widest(int rows) {
+  if (rows < 3) return rows == 1 ? 8 : 4;
+  return rows < 5 || rows == 7 || rows == 8 ? 3 : 2;
+}
+constexpr int tallest(int wide) { return wide > 4 ? 1 : wide == 4 ? 2 : wide == 3 ? 4 : 6; }
 
 }  // namespace unrolled::avx2

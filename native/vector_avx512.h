@@ -18,6 +18,13 @@ struct Vector<float> {
   static constexpr bool scales = true;
   static Values fma(Values a, Values b, Values c) { return _mm512_fmadd_ps(a, b, c); }
   static Values sqrt(Values a) { return _mm512_sqrt_ps(a); }
+  static Values larger(Values a, Values b) { return _mm512_max_ps(a, b); }  // b where one is NaN
+  static Values smaller(Values a, Values b) { return _mm512_min_ps(a, b); }
+  // In a register, not loaded again at each use.
+  static Values held(Values a) {
+    asm("" : "+v"(a));
+    return a;
+  }
   static Values scale(Values a, Values power) { return _mm512_scalef_ps(a, power); }
 };
 
@@ -29,6 +36,13 @@ struct Vector<double> {
   static constexpr bool scales = true;
   static Values fma(Values a, Values b, Values c) { return _mm512_fmadd_pd(a, b, c); }
   static Values sqrt(Values a) { return _mm512_sqrt_pd(a); }
+  static Values larger(Values a, Values b) { return _mm512_max_pd(a, b); }  // b where one is NaN
+  static Values smaller(Values a, Values b) { return _mm512_min_pd(a, b); }
+  // In a register, not loaded again at each use.
+  static Values held(Values a) {
+    asm("" : "+v"(a));
+    return a;
+  }
   static Values scale(Values a, Values power) { return _mm512_scalef_pd(a, power); }
 };
 

@@ -18,6 +18,13 @@ struct Vector<float> {
   static constexpr bool scales = false;
   static Values fma(Values a, Values b, Values c) { return vfmaq_f32(c, a, b); }
   static Values sqrt(Values a) { return vsqrtq_f32(a); }
+  static Values larger(Values a, Values b) { return vmaxq_f32(a, b); }  // NaN where one is NaN
+  static Values smaller(Values a, Values b) { return vminq_f32(a, b); }
+  // In a register, not loaded again at each use.
+  static Values held(Values a) {
+    asm("" : "+w"(a));
+    return a;
+  }
 };
 
 template <>
@@ -28,6 +35,13 @@ struct Vector<double> {
   static constexpr bool scales = false;
   static Values fma(Values a, Values b, Values c) { return vfmaq_f64(c, a, b); }
   static Values sqrt(Values a) { return vsqrtq_f64(a); }
+  static Values larger(Values a, Values b) { return vmaxq_f64(a, b); }  // NaN where one is NaN
+  static Values smaller(Values a, Values b) { return vminq_f64(a, b); }
+  // In a register, not loaded again at each use.
+  static Values held(Values a) {
+    asm("" : "+w"(a));
+    return a;
+  }
 };
 
 // Shapes of the products: vectors side by side, and rows for that many (accumulators fit the 32 registers).

@@ -23,6 +23,9 @@ struct Vector<float> {
     for (int i = 0; i < lanes; ++i) a[i] = __builtin_sqrtf(a[i]);
     return a;
   }
+  static Values larger(Values a, Values b) { return a > b ? a : b; }  // b where one is NaN
+  static Values smaller(Values a, Values b) { return a < b ? a : b; }
+  static Values held(Values a) { return a; }
 };
 
 template <>
@@ -39,6 +42,9 @@ struct Vector<double> {
     for (int i = 0; i < lanes; ++i) a[i] = __builtin_sqrt(a[i]);
     return a;
   }
+  static Values larger(Values a, Values b) { return a > b ? a : b; }  // b where one is NaN
+  static Values smaller(Values a, Values b) { return a < b ? a : b; }
+  static Values held(Values a) { return a; }
 };
 
 // Shapes of the products: vectors side by side, and rows for that many.
