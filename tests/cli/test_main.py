@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -63,3 +64,12 @@ def test_ctrl_c_in_a_command_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr("unrolled.cells.catalogue", interrupt)
     assert main(["cells"]) == 130
     assert capsys.readouterr().err == "unrolled: interrupted\n"
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_idle_threads_sleep_unless_told_otherwise(unrolled, monkeypatch, before, after):
+    monkeypatch.setenv("OMP_WAIT_POLICY", before or "")
+    if before is None:
+        monkeypatch.delenv("OMP_WAIT_POLICY")
+    unrolled("--version")
+    assert os.environ["OMP_WAIT_POLICY"] == after

@@ -26,6 +26,9 @@ WRONG_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code: 2 for wrong input, said in one line on standard error."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    # Before torch is imported: threads of its OpenMP that spin while they wait slow training down many times as
+    # soon as another program wants the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A character that the terminal's encoding lacks is shown as an escape; it is no reason to stop.
         sys.stdout.reconfigure(errors="backslashreplace")
