@@ -48,10 +48,14 @@ void Runner<T>::pack(int index) {
   for (std::int64_t first = 0; first < matrix.rows; first += kUnits) {
     const std::int64_t columns = std::min<std::int64_t>(kUnits, whole_vectors(matrix.rows - first));
     const std::int64_t real = std::min<std::int64_t>(columns, matrix.rows - first);
-    for (std::int64_t k = 0; k < matrix.columns; ++k, to += columns) {
-      const T* from = view.at + first * view.row + k * view.column;
-      for (std::int64_t j = 0; j < real; ++j) to[j] = sign * from[j * view.row];
-      std::fill(to + real, to + columns, T(0));
+    const T* from = view.at + first * view.row;
+    // A block of columns at a time, so that reads and writes both stay within few cache lines.
+    for (std::int64_t begin = 0; begin < matrix.columns; begin += 16) {
+      const std::int64_t end = std::min<std::int64_t>(begin + 16, matrix.columns);
+      for (std::int64_t j = 0; j < real; ++j)
+        for (std::int64_t k = begin; k < end; ++k) to[(k - begin) * columns + j] = sign * from[j * view.row + k * view.column];
+      for (std::int64_t k = begin; k < end && real < columns; ++k) std::fill(to + (k - begin) * columns + real, to + (k - begin + 1) * columns, T(0));
+      to += (end - begin) * columns;
     }
   }
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -26,16 +27,39 @@ class Timeline:
 
     def __init__(self, steps: Steps, resets: Tensor | None, device: torch.device) -> None:
         self.steps = steps
-        self.lengths = steps.lengths(device)
-        self.offsets = torch.tensor([*steps.offsets, 0], dtype=torch.int64, device=device)
-        time, row = self._coordinates(device)
-        age = self.lengths[row] - 1 - time if steps.reverse else time
-        never = torch.zeros(steps.total, dtype=torch.bool, device=device)
-        self.moments = Moments(row, age, age, never)
-        rows = torch.arange(steps.rows, device=device)
-        self.end = Moments(rows, self.lengths, self.lengths, never.new_zeros(steps.rows))
-        if resets is not None:
-            self._apply(resets)
+        self.resets = resets
+        self.device = device
+        self._sources: dict[tuple[int, int], Tensor] = {}
+
+    @cached_property
+    def lengths(self) -> Tensor:
+        """The length of every row (B,)."""
+        return self.steps.lengths(self.device)
+
+    @cached_property
+    def offsets(self) -> Tensor:
+        """Where each step begins."""
+        return torch.tensor([*self.steps.offsets, 0], dtype=torch.int64, device=self.device)
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Every real step."""
+        return self._both[0]
+
+    @cached_property
+    def end(self) -> Moments:
+        """The rows after their last step."""
+        return self._both[1]
+
+    @cached_property
+    def _both(self) -> tuple[Moments, Moments]:
+        time, row = self._coordinates(self.device)
+        age = self.lengths[row] - 1 - time if self.steps.reverse else time
+        never = torch.zeros(self.steps.total, dtype=torch.bool, device=self.device)
+        rows = torch.arange(self.steps.rows, device=self.device)
+        moments = Moments(row, age, age, never)
+        end = Moments(rows, self.lengths, self.lengths, never.new_zeros(self.steps.rows))
+        return (moments, end) if self.resets is None else self._apply(self.resets, moments, end)
 
     def _coordinates(self, device: torch.device) -> tuple[Tensor, Tensor]:
         counts = torch.tensor(self.steps.counts, dtype=torch.int64, device=device)
@@ -43,9 +67,9 @@ class Timeline:
         time = torch.repeat_interleave(each, counts, output_size=self.steps.total)
         return time, torch.arange(self.steps.total, device=device) - self.offsets[time]
 
-    def _apply(self, resets: Tensor) -> None:
+    def _apply(self, resets: Tensor, moments: Moments, end: Moments) -> tuple[Moments, Moments]:
         """Count from the last reset instead of from the beginning."""
-        since, was_reset = torch.zeros_like(self.end.since), torch.zeros_like(self.end.was_reset)
+        since, was_reset = torch.zeros_like(end.since), torch.zeros_like(end.was_reset)
         all_since, all_reset = [since[:0]], [was_reset[:0]]
         for t in self.steps.order:
             start, count = self.steps.offsets[t], self.steps.counts[t]
@@ -53,12 +77,14 @@ class Timeline:
             since, was_reset = since.masked_fill(now, 0), was_reset | now
             all_since.append(since[:count])
             all_reset.append(was_reset[:count])
-            since = since + (self.end.row < count)
+            since = since + (end.row < count)
         way = -1 if self.steps.reverse else 1
-        self.moments = Moments(
-            self.moments.row, self.moments.age, torch.cat(all_since[::way]), torch.cat(all_reset[::way])
-        )
-        self.end = Moments(self.end.row, self.end.age, since, was_reset)
+        counted = Moments(moments.row, moments.age, torch.cat(all_since[::way]), torch.cat(all_reset[::way]))
+        return counted, Moments(end.row, end.age, since, was_reset)
+
+    def final_clock(self, clock: Tensor) -> Tensor:
+        """The clock of the rows after their last step."""
+        return clock + self.lengths if self.resets is None else self.clock(clock, self.end)
 
     def clock(self, clock: Tensor, at: Moments) -> Tensor:
         """The clock of each moment, for rows that began at `clock` (B,)."""
@@ -81,3 +107,25 @@ class Timeline:
         carried = total + (delay - 1 - at.since).clamp(min=0) * rows + at.row
         fresh = total + kept * rows + at.row
         return torch.where(at.since >= delay, inside, torch.where(at.was_reset, fresh, carried))
+
+    def shift(self, delay: int, kept: int) -> Tensor:
+        """`source` for every real step, computed once."""
+        key = (delay, kept)
+        if key not in self._sources:
+            self._sources[key] = self.source(delay, kept, self.moments)
+        return self._sources[key]
+
+
+def timeline(steps: Steps, resets: Tensor | None, device: torch.device) -> Timeline:
+    """The timeline of a batch; without resets batches of one shape share it."""
+    if resets is not None or torch._C._len_torch_dispatch_stack() > 0:  # made-up tensors are not for sharing
+        return Timeline(steps, resets, device)
+    with torch.inference_mode(False):
+        return _shared(steps, device)
+
+
+@lru_cache(maxsize=16)
+def _shared(steps: Steps, device: torch.device) -> Timeline:
+    shared = Timeline(steps, None, device)
+    _ = shared.moments
+    return shared

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from unrolled.engines.native.backward import backward
-from unrolled.engines.native.forward import Setting, forward, sequence_positions, twin
+from unrolled.engines.native.forward import Setting, forward, twin
 from unrolled.errors import EngineError
 
 
 def results_of(setting: Setting) -> int:
     """How many of a run's results can be differentiated: output, final rings and further sequences."""
-    return 1 + len(setting.plan.looped) + len(sequence_positions(setting.plan))
+    return 1 + len(setting.plan.looped) + len(setting.plan.further)
 
 
 class Run(torch.autograd.Function):

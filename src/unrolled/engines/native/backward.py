@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from unrolled.engines.native.call import Data, Shifts, call, padded, real, whole_vectors
-from unrolled.engines.native.forward import Setting, sequence_positions
-from unrolled.engines.past import Timeline
+from unrolled.engines.native.forward import Setting
+from unrolled.engines.past import timeline
 from unrolled.equations.adjoint import GRADIENT
 
 
@@ -36,7 +36,7 @@ class _Backward:
         self.back = setting.plan.backward
         self.tensors = tensors
         plan = self.plan
-        looped, positions = sorted(plan.looped), sequence_positions(plan)
+        looped, positions = sorted(plan.looped), plan.further
         count = 1 + len(looped)
         self.sequences = {plan.graph.output: results[0]}
         self.sequences |= dict(zip(positions, results[count : count + len(positions)], strict=True))
@@ -48,14 +48,14 @@ class _Backward:
         steps = setting.steps
         self.steps = replace(steps, reverse=not steps.reverse)
         self.resets = self._turned_resets()
-        self.timeline = Timeline(self.steps, self.resets, results[0].device)
+        self.timeline = timeline(self.steps, self.resets, results[0].device)
         self.fresh = self._reset_first()
 
     def _turned_resets(self) -> Tensor | None:
         """The same cuts, for a run in the other direction: before the step that stood ahead of the cut."""
         if self.setting.resets is None:
             return None
-        plain = Timeline(self.setting.steps, None, self.setting.resets.device)
+        plain = timeline(self.setting.steps, None, self.setting.resets.device)
         source = plain.source(1, 0, plain.moments)
         inside = source < self.setting.steps.total
         turned = torch.zeros_like(self.setting.resets)
@@ -195,9 +195,9 @@ class _Backward:
         for state in self.plan.graph.signature.states:
             found[f"state:{state}"] = torch.zeros_like(self.tensors[f"state:{state}"])
             found[f"start:{state}"] = torch.zeros_like(self.tensors[f"start:{state}"])
-        for name, (state, delay) in zip(
-            self.back.graph.signature.states, self.back.adjoint.carried, strict=True
-        ):
+        # The longest delay first: what a step still hands over is added up in the order of the loop.
+        names = zip(self.back.graph.signature.states, self.back.adjoint.carried, strict=True)
+        for name, (state, delay) in sorted(names, key=lambda named: -named[1][1]):
             before, start = found[f"state:{state}"], found[f"start:{state}"]
             assert before is not None and start is not None
             width = before.shape[-1]

@@ -176,7 +176,7 @@ class _Call:
                 timeline = self.data.timeline
             else:
                 timeline = self.forward_timeline
-            index = timeline.source(earlier.delay, len(shifts.before), timeline.moments)
+            index = timeline.shift(earlier.delay, len(shifts.before))
             step = whole_vectors(shifts.start.shape[-1])
             found += [
                 *map(self._address, (shifts.values, shifts.before, shifts.start, index)),

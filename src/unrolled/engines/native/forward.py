@@ -32,11 +32,6 @@ class Setting:
         return dict(zip(self.names, tensors, strict=True))
 
 
-def sequence_positions(plan: Plan) -> list[int]:
-    """The sequences beside the output that a run gives, in order."""
-    return sorted(plan.results - {plan.graph.output})
-
-
 def _width(plan: Plan, position: int) -> int:
     return plan.graph.size(position).value(plan.letters)
 
@@ -46,8 +41,8 @@ def forward(setting: Setting, tensors: Mapping[str, Tensor], keep: bool) -> tupl
     plan = setting.plan
     ready = plan.training if keep else plan.inference
     given = call(ready, _forward_data(setting, tensors, ready))
-    sequences = [given.sequences[i] for i in (plan.graph.output, *sequence_positions(plan))]
-    widths = [_width(plan, i) for i in (plan.graph.output, *sequence_positions(plan))]
+    sequences = [given.sequences[i] for i in (plan.graph.output, *plan.further)]
+    widths = [_width(plan, i) for i in (plan.graph.output, *plan.further)]
     output, *rest = [real(value, width) for value, width in zip(sequences, widths, strict=True)]
     finals = [real(given.rings[n], tensors[f"state:{n}"].shape[-1]) for n in sorted(plan.looped)]
     kept = [given.sequences[i] for i in plan.kept] if keep else []
@@ -83,7 +78,7 @@ def _forward_data(setting: Setting, tensors: Mapping[str, Tensor], ready: Ready)
 def twin(setting: Setting, tensors: Mapping[str, Tensor], keep: bool) -> tuple[Tensor, ...]:
     """What `forward` gives, by the reference engine: for transforms that need every operation to be torch's."""
     plan = setting.plan
-    further = [*sequence_positions(plan), *(plan.kept if keep else ())]
+    further = [*plan.further, *(plan.kept if keep else ())]
     states = plan.graph.signature.states
     job = Job(
         schedule=plan.recording(tuple(further)),

@@ -48,11 +48,21 @@ class Plan:
 
     # --- forward ---------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def results(self) -> set[int]:
         """The sequences a run gives, or that final states are taken from."""
         unlooped = {i for name, i in self.next.items() if name not in self.looped and name not in self.forced}
         return {self.graph.output, *(i for _, i in self.inside.records), *unlooped}
+
+    @cached_property
+    def further(self) -> list[int]:
+        """The sequences beside the output that a run gives, in order."""
+        return sorted(self.results - {self.graph.output})
+
+    @cached_property
+    def has_clock(self) -> bool:
+        """Whether anything depends on the clock."""
+        return any(node.operation == "every" for node in self.graph.nodes)
 
     @cached_property
     def kept(self) -> tuple[int, ...]:

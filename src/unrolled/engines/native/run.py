@@ -9,10 +9,10 @@ from torch import Tensor
 
 from unrolled.engines.engine import Job, Outcome
 from unrolled.engines.native.autograd import Run
-from unrolled.engines.native.forward import Setting, sequence_positions
+from unrolled.engines.native.forward import Setting
 from unrolled.engines.native.outside import Outside
 from unrolled.engines.native.plan import plan_for
-from unrolled.engines.past import Timeline
+from unrolled.engines.past import timeline
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # the core is no torch operation: a compiled model runs it as it is
@@ -26,7 +26,7 @@ class _Run:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.timeline = Timeline(job.steps, job.resets, job.clock.device)
+        self.timeline = timeline(job.steps, job.resets, job.clock.device)
         self.plan = plan_for(job.schedule, job.letters, not job.x.is_floating_point())
         self.inside = self.plan.inside
 
@@ -57,17 +57,17 @@ class _Run:
         results: tuple[Tensor, ...] = Run.apply(setting, keep, *tensors.values())  # type: ignore[no-untyped-call]
         output, *rest = results
         finals = dict(zip(looped, rest[: len(looped)], strict=True))
-        sequences = dict(zip(sequence_positions(self.plan), rest[len(looped) :], strict=False))
+        sequences = dict(zip(self.plan.further, rest[len(looped) :], strict=False))
         sequences[self.plan.graph.output] = output
         return Outcome(
             output=output,
             states={name: self._final(name, finals, sequences, tensors) for name in self.job.states},
-            clock=self.timeline.clock(self.job.clock, self.timeline.end),
+            clock=self.timeline.final_clock(self.job.clock),
             records={name: sequences[i] for name, i in self.inside.records},
         )
 
     def _clock(self) -> Tensor | None:
-        if not any(node.operation == "every" for node in self.plan.graph.nodes):
+        if not self.plan.has_clock:
             return None
         return self.timeline.clock(self.job.clock, self.timeline.moments).contiguous()
 
