@@ -144,12 +144,25 @@ class _Reverse:
         self._give(self.forward.output, self.leaves[GRADIENT])
         for name, position in self.records:
             self._give(position, self.leaves[f"d_{name}"])
-        for (state, delay, _), name in zip(self.carried, signature.states, strict=True):
+        for state in dict.fromkeys(name for name, _, _ in self.carried):
             if state not in self.forced:
-                self._give(self.next[state], self._arriving(self.leaves[name], delay))
+                self._give(self.next[state], self._arriving(state))
 
-    def _arriving(self, leaf: int, delay: int) -> int:
-        """What a later step handed to this one: its state, `delay` steps ago in reversed time."""
+    def _arriving(self, state: str) -> int:
+        """What later steps handed to this one, the latest first: where a run goes on from a carried state, their sum
+        arrives with the state's own gradient, and this order gives the same bits."""
+        handed = [
+            (delay, self._handed(self.leaves[name], delay))
+            for (own, delay, _), name in zip(self.carried, self._state_names(), strict=True)
+            if own == state
+        ]
+        operands = tuple(value for _, value in sorted(handed, reverse=True))
+        if len(operands) == 1:
+            return operands[0]
+        return self.out.add(Node("sum", operands, (1,) * len(operands)), self.out.shapes[operands[0]])
+
+    def _handed(self, leaf: int, delay: int) -> int:
+        """What one later step handed to this one: its state, `delay` steps ago in reversed time."""
         if delay == 1:
             return leaf
         steps = self.out.add(Node("number", (), float(delay)), ())
@@ -359,13 +372,5 @@ class _Reverse:
         if source in self.incoming:
             labels["dx"] = self._total(source)
         for name in self.forced:
-            arriving = [
-                (self._arriving(self.leaves[own], delay), 1)
-                for (state, delay, _), own in zip(self.carried, self._signature().states, strict=True)
-                if state == name
-            ]
-            operands, signs = zip(*arriving, strict=True)
-            shape = self.forward.shapes[self.forward.leaf[name]]
-            total = operands[0] if len(operands) == 1 else self.out.add(Node("sum", operands, signs), shape)
-            labels[f"f_{name}"] = total
+            labels[f"f_{name}"] = self._arriving(name)
         return labels
