@@ -275,6 +275,8 @@ class _Reader:
             raise ShapeError(
                 "states are forced in one layer, one direction. Use num_layers=1, bidirectional=False."
             )
+        if not self.given.forced:
+            return {}
         sizes = self.layer.cell.state_sizes(self.layer.input_size, self.layer.hidden_size, **self.layer.sizes)
         found = {}
         for name, value in self.given.forced.items():

@@ -18,6 +18,7 @@ from unrolled.layers.arguments import Arguments, arrange
 from unrolled.layers.initialise import Start, initialise
 from unrolled.layers.packing import Packing
 from unrolled.layers.state import CellState, State
+from unrolled.layers.stream import Stream
 from unrolled.layers.weights import Weights
 
 
@@ -90,6 +91,7 @@ class Recurrent(nn.Module):
         self.start = dict(start or {})
         self.initial_state = initial_state
         self._engine_name = engine
+        self._known_sizes: dict[int, dict[str, int]] = {}
         self._letters = [
             self.cell.letters(self._input_of(k), self.hidden_size, **self.sizes)
             for k in range(self.num_layers)
@@ -133,8 +135,11 @@ class Recurrent(nn.Module):
         return {name: torch.empty(shape, **made) for name, shape in shapes.items()}
 
     def _state_sizes(self, index: int) -> dict[str, int]:
-        input_size = self._input_of(index // self.directions)
-        return self.cell.state_sizes(input_size, self.hidden_size, **self.sizes)
+        key = index // self.directions
+        if key not in self._known_sizes:
+            input_size = self._input_of(key)
+            self._known_sizes[key] = self.cell.state_sizes(input_size, self.hidden_size, **self.sizes)
+        return self._known_sizes[key]
 
     def _learned_states(self, made: Mapping[str, Any]) -> nn.ModuleDict:
         return nn.ModuleDict(
@@ -177,6 +182,9 @@ class Recurrent(nn.Module):
         return choose(schedule, like.device, like.dtype, self._engine_name)
 
     def _like(self) -> Tensor:
+        for weights in self.weights.values():
+            for parameter in weights.parameters(recurse=False):
+                return parameter
         blank = self._blank
         assert isinstance(blank, Tensor)
         return next(self.parameters(), blank)
@@ -215,6 +223,25 @@ class Recurrent(nn.Module):
         given = Arguments(x, lengths, resets, forced or {}, static or {}, steps, autocast)
         with torch.autocast(device, enabled=False) if autocast else nullcontext():
             return self._run(given, state)
+
+    def stream(
+        self,
+        state: State | Tensor | Sequence[Tensor] | Mapping[str, Tensor] | None = None,
+        batch_size: int | None = None,
+        *,
+        static: Mapping[str, Tensor] | None = None,
+    ) -> Stream:
+        """The layer with its state, to be run on frame by frame: `stream.step(x)`.
+
+        Args:
+            state: what it begins with, as for a call.
+            batch_size: B, the rows that run side by side; by default those of `state`, or 1.
+            static: the cell's static inputs, (B, n) by name.
+
+        Raises SettingError for a bidirectional layer: its outputs depend on frames that have not come yet.
+        """
+        rows = None if batch_size is None else _whole("batch_size", batch_size, 1)
+        return Stream(self, state, rows, static)
 
     def _run(self, given: Arguments, state: Any) -> tuple[Tensor, State]:
         batch = arrange(self, given, state)

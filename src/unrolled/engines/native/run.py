@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unrolled.engines.engine import Job, Outcome
 from unrolled.engines.native.autograd import Run
-from unrolled.engines.native.forward import Setting
+from unrolled.engines.native.forward import Setting, forward
 from unrolled.engines.native.outside import Outside
 from unrolled.engines.native.plan import plan_for
 from unrolled.engines.past import timeline
@@ -54,7 +54,10 @@ class _Run:
         )
         looped = sorted(self.plan.looped)
         keep = torch.is_grad_enabled() and any(value.requires_grad for value in tensors.values())
-        results: tuple[Tensor, ...] = Run.apply(setting, keep, *tensors.values())  # type: ignore[no-untyped-call]
+        if keep or torch._C._are_functorch_transforms_active():
+            results: tuple[Tensor, ...] = Run.apply(setting, keep, *tensors.values())  # type: ignore[no-untyped-call]
+        else:
+            results = forward(setting, tensors, keep=False)
         output, *rest = results
         finals = dict(zip(looped, rest[: len(looped)], strict=True))
         sequences = dict(zip(self.plan.further, rest[len(looped) :], strict=False))
