@@ -40,4 +40,5 @@ NB_MODULE(_native, module) {
              "How this extension was built, and the instruction sets this machine can run, best first.");
   bind_executor(module);
   bind_kernels(module);
+  bind_stream(module);
 }

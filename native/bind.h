@@ -5,3 +5,4 @@
 
 void bind_executor(nanobind::module_& module);
 void bind_kernels(nanobind::module_& module);
+void bind_stream(nanobind::module_& module);

@@ -7,46 +7,20 @@
 #include <vector>
 
 #include "bind.h"
-#include "executor.h"
+#include "bind_program.h"
 
 namespace nb = nanobind;
 
 namespace {
 
-using Numbers = std::vector<std::int64_t>;
-
-struct Handle {
-  unrolled::Program program;
-};
-
-template <class P>
-P at(std::int64_t address) {
-  return reinterpret_cast<P>(static_cast<std::uintptr_t>(address));
-}
-
-void must_be(const Numbers& numbers, std::size_t size) {
-  if (numbers.size() != size) throw std::runtime_error("the call does not fit the program");
-}
-
-// The lists hold, for each entry: rings initial, final, start, collect; matrices address, row, column step;
-// histories values, before, start, index, row step, kept values.
+// Histories hold, for each entry: values, before, start, index, row step, kept values.
 template <class T>
-void run(const Handle& handle, const Numbers& buffers, const Numbers& rings, const Numbers& matrices, const Numbers& tables,
+void run(const ProgramHandle& handle, const Numbers& buffers, const Numbers& rings, const Numbers& matrices, const Numbers& tables,
          const Numbers& lookups, const Numbers& histories, const Numbers& results, const Numbers& counts, std::int64_t rows,
          bool reverse, std::int64_t clock, std::int64_t resets, int threads) {
   unrolled::Call<T> call;
-  must_be(rings, 4 * buffers.size());
-  must_be(matrices, 3 * tables.size());
+  read_tensors(call, buffers, rings, matrices, tables);
   must_be(histories, histories.size() / 6 * 6);
-  for (std::size_t i = 0; i < buffers.size(); ++i) {
-    call.buffers.push_back(at<T*>(buffers[i]));
-    const std::int64_t* ring = &rings[4 * i];
-    call.rings.push_back({at<const T*>(ring[0]), at<T*>(ring[1]), at<const T*>(ring[2]), at<T*>(ring[3])});
-  }
-  for (std::size_t i = 0; i < tables.size(); ++i) {
-    call.matrices.push_back({at<const T*>(matrices[3 * i]), matrices[3 * i + 1], matrices[3 * i + 2]});
-    call.tables.push_back(at<const T*>(tables[i]));
-  }
   for (const std::int64_t lookup : lookups) call.lookups.push_back(at<const std::int64_t*>(lookup));
   for (std::size_t i = 0; i < histories.size(); i += 6) {
     const std::int64_t* h = &histories[i];
@@ -69,9 +43,9 @@ void run(const Handle& handle, const Numbers& buffers, const Numbers& rings, con
 void bind_executor(nb::module_& module) {
   // Programs are kept with their schedules until the interpreter ends: no leak.
   nb::set_leak_warnings(false);
-  nb::class_<Handle>(module, "Program", "A program of the core, checked once.")
-      .def("__init__", [](Handle* self, const Numbers& code, const std::vector<double>& numbers) {
-        new (self) Handle{unrolled::read_program(code, numbers)};
+  nb::class_<ProgramHandle>(module, "Program", "A program of the core, checked once.")
+      .def("__init__", [](ProgramHandle* self, const Numbers& code, const std::vector<double>& numbers) {
+        new (self) ProgramHandle{unrolled::read_program(code, numbers)};
       });
   module.def("run_float", &run<float>, "Run a program on float32 tensors.");
   module.def("run_double", &run<double>, "Run a program on float64 tensors.");

@@ -11,9 +11,14 @@ namespace unrolled {
 template <class T>
 Runner<T>::Runner(const Program& program, const Call<T>& call)
     : program_(program), call_(call), kernels_(kernels<T>()) {
-  offsets_.resize(call.time + 1, 0);
-  for (std::int64_t t = 0; t < call.time; ++t) offsets_[t + 1] = offsets_[t] + call.counts[t];
-  total_ = offsets_[call.time];
+  measure();
+}
+
+template <class T>
+void Runner<T>::measure() {
+  offsets_.assign(call_.time + 1, 0);
+  for (std::int64_t t = 0; t < call_.time; ++t) offsets_[t + 1] = offsets_[t] + call_.counts[t];
+  total_ = offsets_[call_.time];
 }
 
 template <class T>
@@ -61,7 +66,7 @@ void Runner<T>::pack(int index) {
 }
 
 template <class T>
-void Runner<T>::run() {
+void Runner<T>::prepare() {
   place_buffers();
   number_rows();
   packed_.resize(program_.matrices.size());
@@ -78,6 +83,11 @@ void Runner<T>::run() {
   unrolled::run(threads, [&](int thread) {
     for (std::size_t i = thread; i < packed_.size(); i += threads) pack(static_cast<int>(i));
   });
+}
+
+template <class T>
+void Runner<T>::run() {
+  const int threads = static_cast<int>(workers_.size());
   all_at_once(program_.groups[0]);
   if (!program_.groups[1].empty()) loop();
   all_at_once(program_.groups[2]);
@@ -262,8 +272,6 @@ void Runner<T>::reset(std::int64_t first, std::int64_t last, std::int64_t step, 
   }
 }
 
-namespace {
-
 // What a program refers to must be in the call.
 template <class T>
 void check(const Program& program, const Call<T>& call) {
@@ -292,16 +300,18 @@ void check(const Program& program, const Call<T>& call) {
       throw std::runtime_error("the counts of running rows must not grow");
 }
 
-}  // namespace
-
 template <class T>
 void execute(const Program& program, const Call<T>& call) {
   check(program, call);
-  Runner<T>(program, call).run();
+  Runner<T> runner(program, call);
+  runner.prepare();
+  runner.run();
 }
 
 template void execute<float>(const Program&, const Call<float>&);
 template void execute<double>(const Program&, const Call<double>&);
+template void check<float>(const Program&, const Call<float>&);
+template void check<double>(const Program&, const Call<double>&);
 template class Runner<float>;
 template class Runner<double>;
 

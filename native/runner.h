@@ -39,6 +39,8 @@ template <class T>
 class Runner {
  public:
   Runner(const Program& program, const Call<T>& call);
+  void prepare();  // takes memory and packs matrices
+  void measure();  // reads the call's steps; a prepared run may be repeated with others, no more than it began with
   void run();
 
  private:
@@ -96,5 +98,9 @@ class Runner {
   std::unique_ptr<T[], Free> numbers_;
   std::vector<Worker> workers_;
 };
+
+// Throws std::runtime_error when the call does not bring what the program refers to.
+template <class T>
+void check(const Program& program, const Call<T>& call);
 
 }  // namespace unrolled

@@ -42,3 +42,21 @@ def run_double(
     resets: int,
     threads: int,
 ) -> None: ...
+
+class StreamFloat:
+    def __init__(self, rows: int, threads: int) -> None: ...
+    def add(
+        self,
+        program: Program,
+        buffers: list[int],
+        rings: list[int],
+        matrices: list[int],
+        tables: list[int],
+        lookups: int,
+        input: int,
+        output: int,
+        clock: int,
+    ) -> None: ...
+    def run(self, x: int, out: int, time: int, /) -> None: ...
+
+class StreamDouble(StreamFloat): ...
