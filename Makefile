@@ -12,12 +12,12 @@ NATIVE := CMakeLists.txt $(wildcard native/*.cpp native/*.h native/*/*.cpp nativ
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow check format bench clean
+.PHONY: help demo test test-slow native-test native-slow check format bench clean
 # Only what is installed in .venv counts.
 unexport PYTHONPATH PYTHONHOME
 
 help: ## list these verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  PYTHON=python3.12    the Python that makes .venv (default: python3)"
 	@echo "  TORCH_INDEX=URL      a package index to look for torch in as well, e.g."
@@ -32,6 +32,18 @@ test: .venv/built ## the quick tests
 
 test-slow: .venv/built ## the slow tests
 	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+native-test: .venv/packages ## the C++ core alone, with sanitizers, on every instruction set of this machine
+	@$(BIN)/cmake -S . -B build/native-test -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DUNROLLED_TESTS=ON \
+	    -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" >/dev/null
+	@$(BIN)/cmake --build build/native-test --target native_test
+	@build/native-test/native_test $(ARGS)
+
+native-slow: .venv/packages ## all 2^32 floats through sigmoid, tanh, exp, log and softplus; ARGS=avx2 names the set
+	@$(BIN)/cmake -S . -B build/native-slow -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DUNROLLED_TESTS=ON \
+	    -DCMAKE_BUILD_TYPE=Release >/dev/null
+	@$(BIN)/cmake --build build/native-slow
+	@build/native-slow/native_every_float $(ARGS)
 
 check: .venv/built ## lint, format, types, layer order, sizes, README tree
 	@$(BIN)/ruff check --quiet --output-format concise . && echo "ruff check: no findings"

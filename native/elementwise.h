@@ -34,13 +34,13 @@ void spread(Rows<T> to, Rows<const T> a, int rows, int columns) {
 
 // Where a wins over b by `first`; a NaN wins over both.
 template <class T>
-UNROLLED_INLINE V<T> winner(Bits<T> first, V<T> a, V<T> b) {
+UNROLLED_INLINE V<T> winner(Mask<T> first, V<T> a, V<T> b) {
   const V<T> chosen = first ? a : b;
   return a != a ? a : chosen;
 }
 
 template <class T>
-UNROLLED_INLINE V<T> share(Bits<T> wins, Bits<T> ties, V<T> g) {
+UNROLLED_INLINE V<T> share(Mask<T> wins, Mask<T> ties, V<T> g) {
   const V<T> half = ties ? g * T(0.5) : fill(T(0));
   return wins ? g : half;
 }

@@ -24,7 +24,7 @@ struct Numbers<float> {
   static constexpr float halved[] = {-2, 0x1.fffffep0f, -0x1.5554bp0f, 0x1.555674p-1f,
                                      -0x1.1227bp-2f, 0x1.6bebfep-4f};
   static constexpr float logarithm[] = {0x1.55557ap-1f, 0x1.995e9cp-2f, 0x1.31e678p-2f};
-  static constexpr std::int32_t root_half = 0x3f3504f3;  // the bits of sqrt(1/2)
+  static constexpr std::uint32_t root_half = 0x3f3504f3;  // the bits of sqrt(1/2)
 };
 
 template <>
@@ -46,7 +46,7 @@ struct Numbers<double> {
   static constexpr double logarithm[] = {0x1.5555555555593p-1, 0x1.999999997fb31p-2, 0x1.2492494217a45p-2,
                                          0x1.c71c51e7f56c4p-3, 0x1.7466462ce5e7ap-3, 0x1.39a0f4fa4075ap-3,
                                          0x1.2f0d8ee3130bep-3};
-  static constexpr std::int64_t root_half = 0x3fe6a09e667f3bcd;
+  static constexpr std::uint64_t root_half = 0x3fe6a09e667f3bcd;
 };
 
 template <class T>

@@ -13,7 +13,7 @@ struct Vector;
 template <>
 struct Vector<float> {
   typedef float Values __attribute__((vector_size(64)));
-  typedef std::int32_t Bits __attribute__((vector_size(64)));
+  typedef std::uint32_t Bits __attribute__((vector_size(64)));
   static constexpr int lanes = 16;
   static constexpr bool scales = true;
   static Values fma(Values a, Values b, Values c) { return _mm512_fmadd_ps(a, b, c); }
@@ -31,7 +31,7 @@ struct Vector<float> {
 template <>
 struct Vector<double> {
   typedef double Values __attribute__((vector_size(64)));
-  typedef std::int64_t Bits __attribute__((vector_size(64)));
+  typedef std::uint64_t Bits __attribute__((vector_size(64)));
   static constexpr int lanes = 8;
   static constexpr bool scales = true;
   static Values fma(Values a, Values b, Values c) { return _mm512_fmadd_pd(a, b, c); }

@@ -12,7 +12,7 @@ struct Vector;
 template <>
 struct Vector<float> {
   typedef float Values __attribute__((vector_size(16)));
-  typedef std::int32_t Bits __attribute__((vector_size(16)));
+  typedef std::uint32_t Bits __attribute__((vector_size(16)));
   static constexpr int lanes = 4;
   static constexpr bool scales = false;
   static Values fma(Values a, Values b, Values c) {
@@ -31,7 +31,7 @@ struct Vector<float> {
 template <>
 struct Vector<double> {
   typedef double Values __attribute__((vector_size(16)));
-  typedef std::int64_t Bits __attribute__((vector_size(16)));
+  typedef std::uint64_t Bits __attribute__((vector_size(16)));
   static constexpr int lanes = 2;
   static constexpr bool scales = false;
   static Values fma(Values a, Values b, Values c) {

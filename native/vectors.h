@@ -16,6 +16,9 @@ template <class T>
 using V = typename Vector<T>::Values;
 template <class T>
 using Bits = typename Vector<T>::Bits;
+// What a comparison gives: all bits or none.
+template <class T>
+using Mask = decltype(V<T>{} < V<T>{});
 
 template <class T>
 constexpr int kLanes = Vector<T>::lanes;
