@@ -1,0 +1,1 @@
+"""Looking inside: what a network does and what it costs."""
