@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError
 
 from unrolled import __version__
+from unrolled.cli.bench import bench
 from unrolled.cli.cells import cells
 from unrolled.cli.demo import demo
 from unrolled.cli.sample import sample
@@ -65,6 +66,7 @@ def build() -> App:
         sample: "sample RUN [OPTIONS]",
         score: "score RUN TEXTS... [OPTIONS]",
         cells: "cells [NAME] [OPTIONS]",
+        bench: "bench [CELL] [OPTIONS]",
         demo: "demo [OPTIONS]",
     }
     for order, (command, usage) in enumerate(usages.items(), start=1):
