@@ -40,6 +40,11 @@ class Adjoint:
     forced: tuple[tuple[str, int], ...]
     input: int | None
 
+    def without_input(self) -> Adjoint:
+        """The same backward cell when the gradient of the input is not wanted."""
+        records = tuple((name, i) for name, i in self.schedule.records if name != "dx")
+        return replace(self, schedule=plan(self.schedule.graph, (), records, output=False), input=None)
+
     @property
     def kept(self) -> frozenset[int]:
         """The forward positions that must be kept for the backward run; leaves stand for a state's sequence."""

@@ -41,17 +41,9 @@ class Run(torch.autograd.Function):
         gradients = gradients[: results_of(ctx.setting)]
         if torch.is_grad_enabled():
             return (None, None, *_differentiable(ctx.setting, tensors, gradients))
-        return (None, None, *backward(ctx.setting, ctx.setting.named(tensors), results, gradients))
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, setting: Setting, keep: bool, *tensors: Tensor) -> tuple[Any, Any]:
-        """Many runs at once are the reference engine's."""
-
-        def run(*one: Tensor) -> tuple[Tensor, ...]:
-            return twin(setting, setting.named(one), keep)
-
-        results = torch.func.vmap(run, in_dims=in_dims[2:], randomness=info.randomness)(*tensors)
-        return results, (0,) * len(results)
+        of_input = "x" in ctx.setting.names and ctx.needs_input_grad[2 + ctx.setting.names.index("x")]
+        tensors = ctx.setting.named(tensors)
+        return (None, None, *backward(ctx.setting, tensors, results, gradients, of_input))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> NoReturn:

@@ -15,10 +15,14 @@ from unrolled.equations.adjoint import GRADIENT
 
 
 def backward(
-    setting: Setting, tensors: dict[str, Tensor], results: tuple[Tensor, ...], gradients: tuple[Tensor, ...]
+    setting: Setting,
+    tensors: dict[str, Tensor],
+    results: tuple[Tensor, ...],
+    gradients: tuple[Tensor, ...],
+    of_input: bool,
 ) -> list[Tensor | None]:
     """The gradient of every tensor of a run, in the order of its names."""
-    return _Backward(setting, tensors, results, gradients).run()
+    return _Backward(setting, tensors, results, gradients, of_input).run()
 
 
 class _Backward:
@@ -30,10 +34,11 @@ class _Backward:
         tensors: dict[str, Tensor],
         results: tuple[Tensor, ...],
         gradients: tuple[Tensor, ...],
+        of_input: bool,
     ) -> None:
         self.setting = setting
         self.plan = setting.plan
-        self.back = setting.plan.backward
+        self.back = setting.plan.backward(of_input)
         self.tensors = tensors
         plan = self.plan
         looped, positions = sorted(plan.looped), plan.further

@@ -45,6 +45,7 @@ class Plan:
         self.next = dict(zip(self.graph.signature.states, self.graph.next_states, strict=True))
         self.schedule = plan(self.graph, self.forced, self.inside.records)
         self.looped = self.schedule.kinds.looped
+        self._backward: dict[bool, Backward] = {}
 
     # --- forward ---------------------------------------------------------------------------------
 
@@ -118,10 +119,11 @@ class Plan:
         further = tuple((str(i), i) for i in sorted(self.results - {self.graph.output}))
         return adjoint(self.graph, self.forced, further)
 
-    @cached_property
-    def backward(self) -> Backward:
-        """The backward program."""
-        return Backward(self)
+    def backward(self, of_input: bool) -> Backward:
+        """The backward program, with or without the gradient of the input."""
+        if of_input not in self._backward:
+            self._backward[of_input] = Backward(self, of_input)
+        return self._backward[of_input]
 
 
 class Backward:
@@ -130,10 +132,10 @@ class Backward:
     `matrices[k]`: (parameter, index of the result, whether it comes turned, as lookups give it).
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, of_input: bool) -> None:
         self.plan = plan
-        self.adjoint = plan.adjoint
-        self.schedule = plan.adjoint.schedule
+        self.adjoint = plan.adjoint if of_input else plan.adjoint.without_input()
+        self.schedule = self.adjoint.schedule
         self.graph = self.schedule.graph
         self.next = dict(zip(self.graph.signature.states, self.graph.next_states, strict=True))
         self.looped = self.schedule.kinds.looped

@@ -13,11 +13,14 @@ from unrolled.engines.native.forward import Setting, forward
 from unrolled.engines.native.outside import Outside
 from unrolled.engines.native.plan import plan_for
 from unrolled.engines.past import timeline
+from unrolled.engines.reference import Reference
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # the core is no torch operation: a compiled model runs it as it is
 def run(job: Job) -> Outcome:
-    """Run one layer in one direction."""
+    """Run one layer in one direction; under `torch.func` transforms every operation must be torch's."""
+    if torch._C._are_functorch_transforms_active():
+        return Reference().run(job)
     return _Run(job).outcome()
 
 
@@ -54,7 +57,7 @@ class _Run:
         )
         looped = sorted(self.plan.looped)
         keep = torch.is_grad_enabled() and any(value.requires_grad for value in tensors.values())
-        if keep or torch._C._are_functorch_transforms_active():
+        if keep:
             results: tuple[Tensor, ...] = Run.apply(setting, keep, *tensors.values())  # type: ignore[no-untyped-call]
         else:
             results = forward(setting, tensors, keep=False)
