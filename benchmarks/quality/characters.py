@@ -88,6 +88,8 @@ def train(asked: argparse.Namespace, cell: str, seed: int) -> Result:
             run=folder,
             report=reporter(f"{cell}, seed {seed}"),
         )
+        if run.outcome.reason == "interrupted":
+            raise SystemExit("interrupted: an unfinished run is no result")
         size = load_model(folder).number_of_parameters
     return Result(run.outcome.best * math.log(2), run.outcome.seconds / 60, size)
 
