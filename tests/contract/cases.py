@@ -15,7 +15,8 @@ from unrolled.layers import Recurrent
 RANDOM_CELLS = 12
 NAMED_SIZE = 3
 ENGINES = ("native", "reference")
-current = {"engine": "reference"}  # the engine of `layer_of`; tests that take every engine set it by a fixture
+# The engine of `layer_of`; tests that take every engine set it by a fixture.
+current = {"engine": "reference"}
 
 
 @dataclass(frozen=True)
