@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "kernels.h"
+
 namespace unrolled {
 namespace {
 
@@ -27,6 +29,12 @@ class Reader {
     return static_cast<int>(value);
   }
 
+  std::int64_t size() {
+    const std::int64_t value = number();
+    if (value < 0 || value > std::int64_t{1} << 40) throw std::runtime_error("the program has an impossible size");
+    return value;
+  }
+
   bool done() const { return at_ == code_.size(); }
 
  private:
@@ -38,8 +46,7 @@ Buffer read_buffer(Reader& in) {
   Buffer buffer{};
   buffer.home = static_cast<Home>(in.index(5));
   buffer.inside = in.number() != 0;
-  buffer.width = in.number();
-  if (buffer.width < 0) throw std::runtime_error("the program has a negative width");
+  buffer.width = in.size();
   buffer.step = whole_vectors(buffer.width);
   buffer.slots = in.count();
   return buffer;
@@ -49,7 +56,7 @@ Stage read_stage(Reader& in, const Program& program) {
   const std::size_t operands = program.operands.size();
   Stage stage{};
   stage.work = static_cast<Work>(in.index(8));
-  stage.width = in.number();
+  stage.width = in.size();
   stage.by_row = in.number() != 0;
   if (stage.work != Work::tiles) {
     stage.to = in.index(operands);
@@ -67,14 +74,17 @@ Stage read_stage(Reader& in, const Program& program) {
       factor.matrix = in.index(program.matrices.size());
       factor.vector = in.index(operands, true);
       factor.lookup = in.index(1'000'000, true);
+      if (factor.vector < 0 && factor.lookup < 0) throw std::runtime_error("the program multiplies nothing");
     }
   }
   stage.instructions.resize(in.count());
   for (Instruction& instruction : stage.instructions) {
     instruction.op = in.count();
+    if (instruction.op > static_cast<int>(Op::spread) && instruction.op != kEvery)
+      throw std::runtime_error("the program has an unknown operation");
     instruction.to = in.index(operands);
     const std::size_t first = instruction.op == kEvery ? program.periods.size() : operands;
-    instruction.a = in.index(first, true);
+    instruction.a = in.index(first);
     instruction.b = in.index(operands, true);
     instruction.c = in.index(operands, true);
   }
@@ -103,19 +113,19 @@ Program read_program(const std::vector<std::int64_t>& code, const std::vector<do
   for (Operand& operand : program.operands) {
     operand.source = static_cast<Source>(in.index(3));
     operand.index = in.count();
-    operand.column = in.number();
+    operand.column = in.size();
     operand.delay = in.count();
     check_operand(program, operand);
   }
   program.matrices.resize(in.count());
   for (Matrix& matrix : program.matrices) {
-    matrix.rows = in.number();
-    matrix.columns = in.number();
+    matrix.rows = in.size();
+    matrix.columns = in.size();
     matrix.negative = in.number() != 0;
   }
   program.periods.resize(in.count());
   for (Periods& table : program.periods) {
-    table.block = in.number();
+    table.block = in.size();
     table.periods.resize(in.count());
     for (std::int64_t& period : table.periods)
       if ((period = in.number()) < 1) throw std::runtime_error("the program has a period below 1");
@@ -129,18 +139,18 @@ Program read_program(const std::vector<std::int64_t>& code, const std::vector<do
     outer.vector = in.index(program.operands.size(), true);
     outer.history = in.index(1'000'000, true);
     outer.lookup = in.index(1'000'000, true);
-    outer.columns = in.number();
+    outer.columns = in.size();
     outer.deltas.resize(in.count());
     for (Delta& delta : outer.deltas) {
       delta.operand = in.index(program.operands.size());
-      delta.rows = in.number();
+      delta.rows = in.size();
       delta.out = in.count();
     }
   }
   program.totals.resize(in.count());
   for (Total& total : program.totals) {
     total.operand = in.index(program.operands.size());
-    total.width = in.number();
+    total.width = in.size();
     total.out = in.count();
   }
   if (!in.done()) throw std::runtime_error("the program goes on after its end");

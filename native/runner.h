@@ -1,7 +1,9 @@
 // One run of a program: memory, packed matrices, and where everything stands.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -19,12 +21,19 @@ struct Free {
   void operator()(void* at) const { std::free(at); }
 };
 
+// Whether memory is given out full of NaN: tests set UNROLLED_POISON to show that nothing reads what nothing wrote.
+inline bool poisoned() {
+  static const bool found = std::getenv("UNROLLED_POISON") != nullptr;
+  return found;
+}
+
 // Memory that begins on a cache line, with room for whole vectors to be read beyond the end.
 template <class T>
 std::unique_ptr<T[], Free> reserve(std::int64_t entries) {
   const std::size_t bytes = (static_cast<std::size_t>(entries) * sizeof(T) + 64 * sizeof(T) + 63) / 64 * 64;
   void* at = std::aligned_alloc(64, bytes);
   if (at == nullptr) throw std::bad_alloc();
+  if (poisoned()) std::fill_n(static_cast<T*>(at), bytes / sizeof(T), std::numeric_limits<T>::quiet_NaN());
   return std::unique_ptr<T[], Free>(static_cast<T*>(at));
 }
 
