@@ -108,3 +108,9 @@ def test_a_slide_that_cannot_be_read_is_refused_with_the_place(refused, tmp_path
     slide = tmp_path / "slide.tex"
     slide.write_text("h_t = \\tanh(W x_t + U c_{t-1})", encoding="utf-8")
     assert ":1:23: c_{t-1} is used, but c is never defined at t." in refused("cells", slide)
+
+
+def test_the_backward_pass(unrolled, refused):
+    assert unrolled("cells", "elman", "--backward")[1].rstrip("\n") == find("elman").backward()
+    assert json.loads(unrolled("cells", "gru", "--json")[1])["backward"] == find("gru").backward()
+    assert refused("cells", "--backward").startswith("--backward prints one cell; name it")

@@ -21,6 +21,7 @@ def cells(
     hidden: Whole = 128,
     latex: Switch = False,
     mathml: Switch = False,
+    backward: Switch = False,
     style: str = "separate",
     json: Switch = False,
 ) -> None:
@@ -35,6 +36,7 @@ def cells(
     - `unrolled cells`
     - `unrolled cells lstm --input 64 --hidden 128`
     - `unrolled cells gru --latex`
+    - `unrolled cells elman --backward` (the derivatives of one step, as lectures derive them by hand)
     - `unrolled cells gru --latex --style gates`
     - `unrolled cells slide.tex` (equations of your own: LaTeX, Markdown, plain text, or a Python function)
 
@@ -50,6 +52,9 @@ def cells(
         Print the equations in LaTeX, and nothing else.
     mathml
         Print the equations in MathML, and nothing else.
+    backward
+        Print the backward pass, and nothing else: the derivatives of one step, the gradients of the parameters,
+        what is saved for them by the forward run, and what must wait for the time loop.
     style
         How --latex and --mathml print products: separate (W x + U h), stacked (W [x, h]) or gates (one matrix).
     json
@@ -58,9 +63,11 @@ def cells(
     from unrolled.cells import catalogue, find
 
     if name is None:
-        if latex or mathml:
+        if latex or mathml or backward:
             raise SettingError(
                 "--latex and --mathml print one cell; name it, such as: unrolled cells lstm --latex"
+                if not backward
+                else "--backward prints one cell; name it, such as: unrolled cells lstm --backward"
             )
         everything = catalogue().values()
         print(json_format.dumps([_summary(cell) for cell in everything])) if json else _list(list(everything))
@@ -68,7 +75,9 @@ def cells(
     if input < 0 or hidden < 1:
         raise SettingError(f"--input must be 0 or more and --hidden 1 or more, got {input} and {hidden}")
     cell = find(name)
-    if latex or mathml:
+    if backward:
+        print(cell.backward())
+    elif latex or mathml:
         print(cell.latex(style) if latex else cell.mathml(style))
     elif json:
         print(json_format.dumps(_details(cell, input, hidden)))
@@ -133,6 +142,7 @@ def _details(cell: Cell, input_size: int, hidden_size: int) -> dict[str, Any]:
         "parameters": {name: list(shape) for name, shape in shapes.items()},
         "number_of_parameters": _number(shapes),
         "schedule": str(cell.schedule()),
+        "backward": cell.backward(),
     }
 
 

@@ -27,13 +27,15 @@ class Adjoint:
 
     `saved`: (name of the leaf, forward position). `matrices`: dM is the sum over steps of d v', given as (forward
     leaf of M, d, v). `vectors` and `statics`: the sum over steps of a value. `forced`: the gradient of a forced state.
-    `carried`: the (state, delay) that each of the backward cell's states belongs to.
+    `carried`: the (state, delay) that each of the backward cell's states belongs to. `gradients`: of forward
+    positions, where the backward cell computes them.
     """
 
     forward: Graph
     schedule: Schedule
     saved: tuple[tuple[str, int], ...]
     carried: tuple[tuple[str, int], ...]
+    gradients: tuple[tuple[int, int], ...]
     matrices: tuple[tuple[int, int, int], ...]
     vectors: tuple[tuple[int, int], ...]
     statics: tuple[tuple[int, int], ...]
@@ -91,6 +93,7 @@ class _Reverse:
         self.incoming: dict[int, list[tuple[int, int]]] = {}
         self.results = _Results()
         self.again: dict[int, int] = {}
+        self.gradients: dict[int, int] = {}
         self.parts: dict[int, list[int | None]] = {}
         self.carried = self._carried()
         self.next = dict(zip(forward.signature.states, forward.next_states, strict=True))
@@ -141,7 +144,8 @@ class _Reverse:
         for i in reversed(range(len(self.forward.nodes))):
             self._join(i)
             if i in self.incoming:
-                self._spread(i, self._total(i))
+                self.gradients[i] = self._total(i)
+                self._spread(i, self.gradients[i])
         return self._finish(signature)
 
     def _begin(self, signature: Signature) -> None:
@@ -346,17 +350,21 @@ class _Reverse:
             )
         labels = self._labels()
         size = self.out.shapes
+        named = {**labels, **{f"g{i}": g for i, g in self.gradients.items()}}
         raw = Graph(signature, tuple(self.out.nodes), tuple(size), next_states[0], tuple(next_states),
-                    tuple(sorted(labels.items())))  # fmt: skip
+                    tuple(sorted(named.items())))  # fmt: skip
         ordered = order_sums(raw, ranks(raw, state_kinds(raw, frozenset())))
         at = dict(ordered.labels)
-        schedule = plan(ordered, (), tuple((name, i) for name, i in ordered.labels), output=False)
+        schedule = plan(
+            ordered, (), tuple((name, i) for name, i in ordered.labels if name in labels), output=False
+        )
         own = self.forward.signature
         return Adjoint(
             forward=self.forward,
             schedule=schedule,
             saved=tuple((f"v{i}", i) for i in sorted(self.saved | {self.forward.leaf[own.input]})),
             carried=tuple((name, delay) for name, delay, _ in self.carried),
+            gradients=tuple((i, at[f"g{i}"]) for i in self.gradients),
             matrices=tuple(
                 (m, at[f"m{k}d"], at[f"m{k}v"]) for k, (m, _, _) in enumerate(self.results.matrices)
             ),

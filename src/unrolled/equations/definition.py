@@ -219,6 +219,17 @@ class Cell:
         """What must wait for time and what need not; `print` it."""
         return make_schedule(self.graph, tuple(forced), tuple(records))
 
+    def backward(self, forced: Sequence[str] = ()) -> str:
+        """The backward pass as text: the derivatives of one step, what is saved for them, and what the loop runs.
+
+        >>> from unrolled.cells import elman
+        >>> "δ_t = (1 - h_t ⊙ h_t) ⊙ dh_t" in elman.backward()
+        True
+        """
+        from unrolled.equations.show_backward import backward_text
+
+        return backward_text(self.graph, tuple(forced))
+
     # --- running it in NumPy ---------------------------------------------------------------------
 
     def __call__(self, /, *values: Any, **named: Any) -> Any:
