@@ -8,6 +8,9 @@ from typing import Any
 
 from benchmarks.competitors import COMPETITORS, OURS
 
+BUSY = 0.7
+"""Load before the run, in processes that wanted to run: other programs were at work."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -54,6 +57,8 @@ def heading(found: dict[str, Any]) -> list[str]:
         f"peak of multiply-adds {peak['gigaflops']:.0f} GF/s (median of {len(peak['samples'])}, "
         f"{low:.0f} to {high:.0f}); load of the machine {load[0]:.1f} before, {load[1]:.1f} after",
     ]
+    if load[0] >= BUSY:
+        lines.append("the machine was busy before this run began: do not quote these figures")
     return lines + ["interrupted: what follows is not everything"] * found["interrupted"]
 
 

@@ -56,6 +56,11 @@ def test_the_page_loads_nothing_from_elsewhere(found):
     assert text.count("Plotly.newPlot(") >= 4
 
 
+def test_a_run_on_a_busy_machine_says_so(found):
+    busy, calm = ("\n".join(report.heading(found[0] | {"load": [load, 2.0]})) for load in (3.0, 0.1))
+    assert "busy" in busy and "busy" not in calm
+
+
 def test_interrupted_it_reports_what_it_has(monkeypatch, capsys):
     monkeypatch.setattr("benchmarks.timing.fma_peak", lambda threads, seconds: 2e9)
 
