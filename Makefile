@@ -12,12 +12,12 @@ NATIVE := CMakeLists.txt $(wildcard native/*.cpp native/*.h native/*/*.cpp nativ
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow native-test native-slow check format bench clean
+.PHONY: help demo test test-slow native-test native-sanitize native-slow check format bench clean
 # Only what is installed in .venv counts.
 unexport PYTHONPATH PYTHONHOME
 
 help: ## list these verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "  PYTHON=python3.12    the Python that makes .venv (default: python3)"
 	@echo "  TORCH_INDEX=URL      a package index to look for torch in as well, e.g."
@@ -38,6 +38,20 @@ native-test: .venv/packages ## the C++ core alone, with sanitizers, on every ins
 	    -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" >/dev/null
 	@$(BIN)/cmake --build build/native-test --target native_test
 	@build/native-test/native_test $(ARGS)
+
+# An extension with sanitizers, in a Python without: their libraries must be loaded first.
+SANITIZED := build/native-sanitize
+SANITIZERS = $(foreach name,asan ubsan stdc++,$(shell $(CXX) -print-file-name=lib$(name).so))
+
+native-sanitize: .venv/built ## cells on the C++ core with sanitizers: contract and drawn shapes
+	@$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	    -DPython_EXECUTABLE=$(abspath $(BIN))/python -DCMAKE_BUILD_TYPE=None \
+	    -DCMAKE_CXX_FLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined" >/dev/null
+	@$(BIN)/cmake --build $(SANITIZED)
+	@UNROLLED_EXTENSION=$$(echo $(SANITIZED)/_native*.so) LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 \
+	    $(BIN)/python -m pytest -p tests.engines.native.sanitized -p no:cacheprovider -o timeout=900 \
+	    tests/contract/test_engines.py tests/engines/native/test_shapes.py \
+	    -k "(native and oracle and not renamed) or any_shape or without" $(ARGS)
 
 native-slow: .venv/packages ## all 2^32 floats through sigmoid, tanh, exp, log and softplus; ARGS=avx2 names the set
 	@$(BIN)/cmake -S . -B build/native-slow -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DUNROLLED_TESTS=ON \
