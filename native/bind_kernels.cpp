@@ -29,9 +29,10 @@ template <class T>
 using Line = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 constexpr std::array<const char*, 27> kOps = {
-    "copy",    "add",      "subtract", "multiply", "divide", "negative",     "sigmoid",  "tanh",  "relu",
-    "exp",     "log",      "softplus", "sqrt",     "abs",    "maximum",      "minimum",  "greater", "greater_equal",
-    "where",   "multiply_add", "dsigmoid", "dtanh", "drelu", "dabs",         "dmaximum", "dminimum", "spread"};
+    "copy",    "add",     "subtract", "multiply",      "divide",   "negative",     "sigmoid",
+    "tanh",    "relu",    "exp",      "log",           "softplus", "sqrt",         "abs",
+    "maximum", "minimum", "greater",  "greater_equal", "where",    "multiply_add", "dsigmoid",
+    "dtanh",   "drelu",   "dabs",     "dmaximum",      "dminimum", "spread"};
 static_assert(kOps.size() == static_cast<std::size_t>(Op::spread) + 1);
 
 Op op_named(const std::string& name) {
@@ -72,11 +73,12 @@ int tile_columns(const Matrix<T>& to) {
 }
 
 template <class T>
-void elementwise(const std::string& set, const std::string& op, Matrix<T> to, std::optional<Matrix<const T>> a,
-                 std::optional<Matrix<const T>> b, std::optional<Matrix<const T>> c) {
+void elementwise(const std::string& set, const std::string& op, Matrix<T> to,
+                 std::optional<Matrix<const T>> a, std::optional<Matrix<const T>> b,
+                 std::optional<Matrix<const T>> c) {
   const Op code = op_named(op);
-  set_named<T>(set).elementwise(code, rows(to), operand(a, to, code == Op::spread), operand(b, to), operand(c, to),
-                                static_cast<int>(to.shape(0)), tile_columns(to));
+  set_named<T>(set).elementwise(code, rows(to), operand(a, to, code == Op::spread), operand(b, to),
+                                operand(c, to), static_cast<int>(to.shape(0)), tile_columns(to));
 }
 
 template <class T>
@@ -86,9 +88,11 @@ void gemm(const std::string& set, Matrix<T> to, std::optional<Matrix<const T>> s
          "to (M, N), a (M, K) and panel (K, N) are expected");
   expect(panel.stride(0) == static_cast<std::int64_t>(panel.shape(1)) && panel.stride(1) == 1,
          "a contiguous panel is expected");
-  expect(panel.size() == 0 || reinterpret_cast<std::uintptr_t>(panel.data()) % 64 == 0, "a panel aligned to 64 bytes is expected");
+  expect(panel.size() == 0 || reinterpret_cast<std::uintptr_t>(panel.data()) % 64 == 0,
+         "a panel aligned to 64 bytes is expected");
   set_named<T>(set).gemm(rows(to), operand(start, to), a.data(), a.stride(0), a.stride(1), panel.data(),
-                         static_cast<int>(to.shape(0)), tile_columns(to), static_cast<std::int64_t>(panel.shape(0)));
+                         static_cast<int>(to.shape(0)), tile_columns(to),
+                         static_cast<std::int64_t>(panel.shape(0)));
 }
 
 template <class T>
@@ -110,9 +114,10 @@ void two_rows(const std::string& set, Matrix<T> to, Matrix<const T> x, Matrix<co
 
 template <class T>
 void column_sum(const std::string& set, Line<T> to, std::optional<Line<const T>> start, Matrix<const T> x) {
-  expect(x.shape(1) == to.shape(0) && (!start || start->shape(0) == to.shape(0)), "sums of one size are expected");
-  set_named<T>(set).column_sum(to.data(), start ? start->data() : nullptr, rows(x), static_cast<int>(x.shape(0)),
-                               static_cast<std::int64_t>(to.shape(0)));
+  expect(x.shape(1) == to.shape(0) && (!start || start->shape(0) == to.shape(0)),
+         "sums of one size are expected");
+  set_named<T>(set).column_sum(to.data(), start ? start->data() : nullptr, rows(x),
+                               static_cast<int>(x.shape(0)), static_cast<std::int64_t>(to.shape(0)));
 }
 
 std::string chosen() {
@@ -151,7 +156,8 @@ void bind(nb::module_& m) {
         "g"_a.noconvert());
   m.def("dsoftmax", &two_rows<T, &Kernels<T>::dsoftmax>, "set"_a, "to"_a.noconvert(), "y"_a.noconvert(),
         "g"_a.noconvert());
-  m.def("column_sum", &column_sum<T>, "set"_a, "to"_a.noconvert(), "start"_a.noconvert().none(), "x"_a.noconvert());
+  m.def("column_sum", &column_sum<T>, "set"_a, "to"_a.noconvert(), "start"_a.noconvert().none(),
+        "x"_a.noconvert());
 }
 
 }  // namespace
@@ -162,7 +168,8 @@ void bind_kernels(nb::module_& module);
 
 void bind_kernels(nb::module_& module) {
   using namespace unrolled;
-  nb::module_ m = module.def_submodule("kernels", "The kernels on NumPy arrays, by the name of an instruction set.");
+  nb::module_ m =
+      module.def_submodule("kernels", "The kernels on NumPy arrays, by the name of an instruction set.");
   bind<float>(m);
   bind<double>(m);
   m.def("chosen", &chosen, "The instruction set that runs, UNROLLED_ISA considered.");

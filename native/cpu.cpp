@@ -5,10 +5,12 @@ namespace unrolled {
 #if defined(__x86_64__)
 namespace {
 
-// What isa/avx512.cpp is compiled with. These also ask the operating system whether it saves the wide registers.
+// What isa/avx512.cpp is compiled with. These also ask the operating system whether it saves the wide
+// registers.
 bool has_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("fma");
 }
 
 }  // namespace

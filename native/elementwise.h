@@ -19,9 +19,11 @@ UNROLLED_INLINE void binary(Rows<T> to, Rows<const T> a, Rows<const T> b, int ro
 }
 
 template <class T, class F>
-UNROLLED_INLINE void ternary(Rows<T> to, Rows<const T> a, Rows<const T> b, Rows<const T> c, int rows, int columns, F f) {
+UNROLLED_INLINE void ternary(Rows<T> to, Rows<const T> a, Rows<const T> b, Rows<const T> c, int rows,
+                             int columns, F f) {
   for (int r = 0; r < rows; ++r, to.at += to.step, a.at += a.step, b.at += b.step, c.at += c.step)
-    for (int i = 0; i < columns; i += kLanes<T>) store(to.at + i, f(load(a.at + i), load(b.at + i), load(c.at + i)));
+    for (int i = 0; i < columns; i += kLanes<T>)
+      store(to.at + i, f(load(a.at + i), load(b.at + i), load(c.at + i)));
 }
 
 template <class T>
@@ -46,7 +48,8 @@ UNROLLED_INLINE V<T> share(Mask<T> wins, Mask<T> ties, V<T> g) {
 }
 
 template <class T>
-void elementwise(Op op, Rows<T> to, Rows<const T> a, Rows<const T> b, Rows<const T> c, int rows, int columns) {
+void elementwise(Op op, Rows<T> to, Rows<const T> a, Rows<const T> b, Rows<const T> c, int rows,
+                 int columns) {
   using X = V<T>;
   const auto one = [&](auto f) UNROLLED_LAMBDA { unary<T>(to, a, rows, columns, f); };
   const auto two = [&](auto f) UNROLLED_LAMBDA { binary<T>(to, a, b, rows, columns, f); };

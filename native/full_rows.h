@@ -1,7 +1,7 @@
 // Work that needs a whole row, and sums over rows.
 //
-// A sum over a row runs in 64 chains, entry i in chain i % 64, which are then added by halves: the order depends on
-// the size of the row alone, not on the instruction set.
+// A sum over a row runs in 64 chains, entry i in chain i % 64, which are then added by halves: the order
+// depends on the size of the row alone, not on the instruction set.
 #pragma once
 
 #include "kernels.h"
@@ -83,7 +83,8 @@ void dlayer_norm_row(T* to, const T* x, const T* g, std::int64_t size) {
 
 template <class T>
 void dlayer_norm(Rows<T> to, Rows<const T> x, Rows<const T> g, int rows, std::int64_t size) {
-  for (int r = 0; r < rows; ++r) dlayer_norm_row(to.at + r * to.step, x.at + r * x.step, g.at + r * g.step, size);
+  for (int r = 0; r < rows; ++r)
+    dlayer_norm_row(to.at + r * to.step, x.at + r * x.step, g.at + r * g.step, size);
 }
 
 template <class T>

@@ -1,7 +1,7 @@
 // Products of rows with a packed panel.
 //
-// One entry of the result is one chain of fused multiply-adds over the depth, so its bits do not depend on how rows
-// and columns are cut into blocks; the shapes below are chosen for speed alone.
+// One entry of the result is one chain of fused multiply-adds over the depth, so its bits do not depend on
+// how rows and columns are cut into blocks; the shapes below are chosen for speed alone.
 #pragma once
 
 #include "kernels.h"
@@ -9,14 +9,15 @@
 
 namespace unrolled::UNROLLED_ISA {
 
-// What all blocks of a product share. It is never copied or written: a block must not wait for the stores of another.
+// What all blocks of a product share. It is never copied or written: a block must not wait for the stores of
+// another.
 struct Shape {
   std::ptrdiff_t to_step, start_step, a_row, a_k, columns;
   std::int64_t depth;
 };
 
-// Panels come from the second level of the cache; so many steps cover its latency. One row is bound by the bandwidth
-// of that level, one vector by the number of loads: they are only slowed down.
+// Panels come from the second level of the cache; so many steps cover its latency. One row is bound by the
+// bandwidth of that level, one vector by the number of loads: they are only slowed down.
 constexpr int kAhead = 8;
 
 template <int bytes>
@@ -60,7 +61,8 @@ void block(const Shape& shape, T* to, const T* start, const T* a, const T* panel
 
 // `rows` <= R rows by C vectors.
 template <class T, int R, int C>
-UNROLLED_INLINE void block_of(int rows, const Shape& shape, T* to, const T* start, const T* a, const T* panel) {
+UNROLLED_INLINE void block_of(int rows, const Shape& shape, T* to, const T* start, const T* a,
+                              const T* panel) {
   if constexpr (R > 1) {
     if (rows < R) return block_of<T, R - 1, C>(rows, shape, to, start, a, panel);
   }
@@ -82,7 +84,8 @@ void stripe(int rows, const Shape& shape, T* to, const T* start, const T* a, con
 }
 
 template <class T, int C>
-UNROLLED_INLINE void stripe_of(int wide, int rows, const Shape& shape, T* to, const T* start, const T* a, const T* panel) {
+UNROLLED_INLINE void stripe_of(int wide, int rows, const Shape& shape, T* to, const T* start, const T* a,
+                               const T* panel) {
   if constexpr (C > 1) {
     if (wide < C) return stripe_of<T, C - 1>(wide, rows, shape, to, start, a, panel);
   }
@@ -90,12 +93,13 @@ UNROLLED_INLINE void stripe_of(int wide, int rows, const Shape& shape, T* to, co
 }
 
 template <class T>
-void gemm(Rows<T> to, Rows<const T> start, const T* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k, const T* panel,
-          int rows, int columns, std::int64_t depth) {
+void gemm(Rows<T> to, Rows<const T> start, const T* a, std::ptrdiff_t a_row, std::ptrdiff_t a_k,
+          const T* panel, int rows, int columns, std::int64_t depth) {
   const Shape shape{to.step, start.step, a_row, a_k, columns, depth};
   for (int done = 0, all = columns / kLanes<T>; done < all;) {
     const int most = widest(rows), wide = all - done < most ? all - done : most, right = done * kLanes<T>;
-    stripe_of<T, widest(1)>(wide, rows, shape, to.at + right, start.at ? start.at + right : nullptr, a, panel + right);
+    stripe_of<T, widest(1)>(wide, rows, shape, to.at + right, start.at ? start.at + right : nullptr, a,
+                            panel + right);
     done += wide;
   }
 }

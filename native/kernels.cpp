@@ -11,9 +11,9 @@
 namespace unrolled {
 
 // One pair of tables in every file of isa/.
-#define UNROLLED_DECLARE(set)                 \
-  namespace set {                             \
-  extern const Kernels<float> float_kernels;  \
+#define UNROLLED_DECLARE(set)                  \
+  namespace set {                              \
+  extern const Kernels<float> float_kernels;   \
   extern const Kernels<double> double_kernels; \
   }
 #if defined(__x86_64__)
@@ -28,7 +28,8 @@ UNROLLED_DECLARE(portable)
 namespace {
 
 template <class T>
-const Kernels<T>* of_type([[maybe_unused]] const Kernels<float>& floats, [[maybe_unused]] const Kernels<double>& doubles) {
+const Kernels<T>* of_type([[maybe_unused]] const Kernels<float>& floats,
+                          [[maybe_unused]] const Kernels<double>& doubles) {
   if constexpr (std::is_same_v<T, float>) {
     return &floats;
   } else {

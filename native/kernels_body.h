@@ -1,4 +1,5 @@
-// The table of kernels of one instruction set. The file that includes this has defined UNROLLED_ISA and Vector.
+// The table of kernels of one instruction set. The file that includes this has defined UNROLLED_ISA and
+// Vector.
 #pragma once
 
 #include "elementwise.h"
@@ -12,8 +13,16 @@ namespace unrolled::UNROLLED_ISA {
 
 template <class T>
 constexpr Kernels<T> table() {
-  return {UNROLLED_NAME(UNROLLED_ISA), kLanes<T>,      elementwise<T>, gemm<T>,       layer_norm<T>,
-          dlayer_norm<T>,              softmax<T>,     dsoftmax<T>,    column_sum<T>, multiply_adds<T>};
+  return {UNROLLED_NAME(UNROLLED_ISA),
+          kLanes<T>,
+          elementwise<T>,
+          gemm<T>,
+          layer_norm<T>,
+          dlayer_norm<T>,
+          softmax<T>,
+          dsoftmax<T>,
+          column_sum<T>,
+          multiply_adds<T>};
 }
 
 extern const Kernels<float> float_kernels;

@@ -1,7 +1,8 @@
-// exp, log, sigmoid, tanh and softplus of whole vectors, at most 4 ulp from correctly rounded for every input.
+// exp, log, sigmoid, tanh and softplus of whole vectors, at most 4 ulp from correctly rounded for every
+// input.
 //
-// Branches are choices between lanes, so an entry has the same bits wherever it stands in a vector. The polynomials
-// are minimax for their error relative to the result (Remez), then rounded to the type.
+// Branches are choices between lanes, so an entry has the same bits wherever it stands in a vector. The
+// polynomials are minimax for their error relative to the result (Remez), then rounded to the type.
 #pragma once
 
 #include "vectors.h"
@@ -14,15 +15,18 @@ struct Numbers;
 template <>
 struct Numbers<float> {
   static constexpr int mantissa = 23, bias = 127;
-  static constexpr float to_whole = 0x1.8p23f + bias;  // adding it leaves the nearest whole number in the lowest bits
+  static constexpr float to_whole =
+      0x1.8p23f + bias;  // adding it leaves the nearest whole number in the lowest bits
   static constexpr float log2_e = 0x1.715476p0f, ln_2 = 0x1.62e43p-1f, ln_2_rest = -0x1.05c610p-29f;
-  static constexpr float least = -104, most = 89, saturated = 10;  // exp is 0 below, infinite above; tanh is 1
-  static constexpr int lift = 26;  // exp(least) * 2^lift is a normal number
+  static constexpr float least = -104, most = 89,
+                         saturated = 10;  // exp is 0 below, infinite above; tanh is 1
+  static constexpr int lift = 26;         // exp(least) * 2^lift is a normal number
   static constexpr float smallest_normal = 0x1p-126f;
-  static constexpr float exponential[] = {0x1.fffffep-2f, 0x1.5554bp-3f, 0x1.555674p-5f, 0x1.1227bp-7f, 0x1.6bebfep-10f};
+  static constexpr float exponential[] = {0x1.fffffep-2f, 0x1.5554bp-3f, 0x1.555674p-5f, 0x1.1227bp-7f,
+                                          0x1.6bebfep-10f};
   // (exp(-2 h) - 1) / h with the same coefficients, each times a power of -2.
-  static constexpr float halved[] = {-2, 0x1.fffffep0f, -0x1.5554bp0f, 0x1.555674p-1f,
-                                     -0x1.1227bp-2f, 0x1.6bebfep-4f};
+  static constexpr float halved[] = {
+      -2, 0x1.fffffep0f, -0x1.5554bp0f, 0x1.555674p-1f, -0x1.1227bp-2f, 0x1.6bebfep-4f};
   static constexpr float logarithm[] = {0x1.55557ap-1f, 0x1.995e9cp-2f, 0x1.31e678p-2f};
   static constexpr std::uint32_t root_half = 0x3f3504f3;  // the bits of sqrt(1/2)
 };
@@ -31,7 +35,8 @@ template <>
 struct Numbers<double> {
   static constexpr int mantissa = 52, bias = 1023;
   static constexpr double to_whole = 0x1.8p52 + bias;
-  static constexpr double log2_e = 0x1.71547652b82fep0, ln_2 = 0x1.62e42fefa39efp-1, ln_2_rest = 0x1.abc9e3b39803fp-56;
+  static constexpr double log2_e = 0x1.71547652b82fep0, ln_2 = 0x1.62e42fefa39efp-1,
+                          ln_2_rest = 0x1.abc9e3b39803fp-56;
   static constexpr double least = -746, most = 710, saturated = 20;
   static constexpr int lift = 56;
   static constexpr double smallest_normal = 0x1p-1022;
@@ -39,10 +44,17 @@ struct Numbers<double> {
       0x1.0000000000005p-1,  0x1.5555555555539p-3,  0x1.555555555228ep-5,  0x1.1111111119011p-7,
       0x1.6c16c17ee7238p-10, 0x1.a01a0174faee7p-13, 0x1.a019a74a7bb46p-16, 0x1.71de88257bdc1p-19,
       0x1.28a2068953020p-22, 0x1.ae6bab110e7a7p-26};
-  static constexpr double halved[] = {
-      -2, 0x1.0000000000005p1, -0x1.5555555555539p0, 0x1.555555555228ep-1,
-      -0x1.1111111119011p-2, 0x1.6c16c17ee7238p-4, -0x1.a01a0174faee7p-6, 0x1.a019a74a7bb46p-8,
-      -0x1.71de88257bdc1p-10, 0x1.28a206895302p-12, -0x1.ae6bab110e7a7p-15};
+  static constexpr double halved[] = {-2,
+                                      0x1.0000000000005p1,
+                                      -0x1.5555555555539p0,
+                                      0x1.555555555228ep-1,
+                                      -0x1.1111111119011p-2,
+                                      0x1.6c16c17ee7238p-4,
+                                      -0x1.a01a0174faee7p-6,
+                                      0x1.a019a74a7bb46p-8,
+                                      -0x1.71de88257bdc1p-10,
+                                      0x1.28a206895302p-12,
+                                      -0x1.ae6bab110e7a7p-15};
   static constexpr double logarithm[] = {0x1.5555555555593p-1, 0x1.999999997fb31p-2, 0x1.2492494217a45p-2,
                                          0x1.c71c51e7f56c4p-3, 0x1.7466462ce5e7ap-3, 0x1.39a0f4fa4075ap-3,
                                          0x1.2f0d8ee3130bep-3};
@@ -106,7 +118,8 @@ UNROLLED_INLINE V<T> power_of_two(V<T> shifted) {
   return (V<T>)(bits<T>(shifted) << Numbers<T>::mantissa);
 }
 
-// value * 2^whole, also where that power alone would overflow or be denormal: in two steps, one of them rounds.
+// value * 2^whole, also where that power alone would overflow or be denormal: in two steps, one of them
+// rounds.
 template <class T>
 UNROLLED_INLINE V<T> scale(V<T> value, V<T> whole) {
   if constexpr (Vector<T>::scales) {
@@ -136,7 +149,8 @@ UNROLLED_INLINE V<T> bounded_minus_abs(V<T> x) {
   return at_least<T>((V<T>)(bits<T>(x) | bits<T>(fill(T(-0.0)))), Numbers<T>::least);
 }
 
-// With e = exp(-|x|): 1 / (1 + e), or e / (1 + e) for negative x; e is held 2^lift times as large, to stay normal.
+// With e = exp(-|x|): 1 / (1 + e), or e / (1 + e) for negative x; e is held 2^lift times as large, to stay
+// normal.
 template <class T>
 UNROLLED_INLINE V<T> sigmoid(V<T> x) {
   constexpr T lifted = T(std::int64_t(1) << Numbers<T>::lift);
@@ -192,7 +206,9 @@ UNROLLED_INLINE V<T> logarithm(V<T> x) {
   const V<T> lifted = tiny ? x * T(std::int64_t(1) << N::mantissa) : x;
   const V<T> value = normal_log<T>(lifted, tiny ? fill(T(-N::bias - N::mantissa)) : fill(T(-N::bias)));
   const V<T> infinity = fill(T(__builtin_inf()));
-  const V<T> edge = x == T(0) ? -infinity : x < T(0) ? fill(T(__builtin_nan(""))) : x;  // infinity and NaN stay
+  const V<T> edge = x == T(0)  ? -infinity
+                    : x < T(0) ? fill(T(__builtin_nan("")))
+                               : x;  // infinity and NaN stay
   return ((x > T(0)) & (x < infinity)) ? value : edge;
 }
 

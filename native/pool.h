@@ -6,17 +6,20 @@
 
 namespace unrolled {
 
-// work(0), work(1), ..., work(threads - 1) at the same time, the caller being thread 0; returns when all are done.
+// work(0), work(1), ..., work(threads - 1) at the same time, the caller being thread 0; returns when all are
+// done.
 //
-// The threads are started once and kept: they spin a little between runs, then sleep. They run with the rounding and
-// denormal modes of the caller. The first exception is thrown again here, after all have ended. A second caller waits
-// for the first; a run inside a run is refused with std::logic_error. A forked child starts threads of its own.
+// The threads are started once and kept: they spin a little between runs, then sleep. They run with the
+// rounding and denormal modes of the caller. The first exception is thrown again here, after all have ended.
+// A second caller waits for the first; a run inside a run is refused with std::logic_error. A forked child
+// starts threads of its own.
 void run(int threads, const std::function<void(int)>& work);
 
 // All of `threads` threads wait for each other, as often as they like.
 //
-// A thread that ends early calls abandon(), and wait() throws std::runtime_error in the others: whoever waits in
-// `work` catches what it throws itself, or holds a Barrier::Share, which abandons when it is left by an exception.
+// A thread that ends early calls abandon(), and wait() throws std::runtime_error in the others: whoever waits
+// in `work` catches what it throws itself, or holds a Barrier::Share, which abandons when it is left by an
+// exception.
 class Barrier {
  public:
   explicit Barrier(int threads) : threads_(threads) {}

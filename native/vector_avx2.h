@@ -44,8 +44,8 @@ struct Vector<double> {
   }
 };
 
-// Shapes of the products: vectors side by side, and rows for that many (accumulators fit the 16 registers). Four
-// rows keep both multipliers busy only with three vectors.
+// Shapes of the products: vectors side by side, and rows for that many (accumulators fit the 16 registers).
+// Four rows keep both multipliers busy only with three vectors.
 constexpr int widest(int rows) {
   if (rows < 3) return rows == 1 ? 8 : 4;
   return rows < 5 || rows == 7 || rows == 8 ? 3 : 2;

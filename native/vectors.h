@@ -1,8 +1,9 @@
-// Names for the vectors of the instruction set that this file is compiled for (UNROLLED_ISA), loads and stores.
+// Names for the vectors of the instruction set that this file is compiled for (UNROLLED_ISA), loads and
+// stores.
 //
-// What stands here and in the headers built on it is compiled once for every instruction set, so it may not use
-// inline functions of the standard library: the linker keeps one copy of those, perhaps the one that this machine
-// cannot run.
+// What stands here and in the headers built on it is compiled once for every instruction set, so it may not
+// use inline functions of the standard library: the linker keeps one copy of those, perhaps the one that this
+// machine cannot run.
 #pragma once
 
 #include <cstdint>

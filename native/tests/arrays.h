@@ -55,7 +55,8 @@ std::uint64_t apart(T one, T other) {
     const auto bits = static_cast<std::int64_t>(std::bit_cast<Bits>(x));
     return bits < 0 ? static_cast<std::int64_t>(std::numeric_limits<Bits>::min()) - bits : bits;
   };
-  const std::uint64_t a = static_cast<std::uint64_t>(place(one)), b = static_cast<std::uint64_t>(place(other));
+  const std::uint64_t a = static_cast<std::uint64_t>(place(one)),
+                      b = static_cast<std::uint64_t>(place(other));
   return place(one) > place(other) ? a - b : b - a;
 }
 

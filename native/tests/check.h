@@ -30,8 +30,8 @@ inline void expect(bool holds, const char* what, const char* file, int line) {
 
 }  // namespace check
 
-#define TEST(name)                                               \
-  static void name();                                            \
-  static const bool name##_is_known = check::add(#name, name);   \
+#define TEST(name)                                             \
+  static void name();                                          \
+  static const bool name##_is_known = check::add(#name, name); \
   static void name()
 #define CHECK(condition) check::expect(static_cast<bool>(condition), #condition, __FILE__, __LINE__)

@@ -20,7 +20,8 @@ struct Worst {
   float at = 0;
 };
 
-Worst worst_of(const Kernels<float>& set, const Curve<double>& curve, std::uint64_t first, std::uint64_t last, std::uint64_t step) {
+Worst worst_of(const Kernels<float>& set, const Curve<double>& curve, std::uint64_t first, std::uint64_t last,
+               std::uint64_t step) {
   Worst worst;
   float x[kRow * kRows], y[kRow * kRows];
   for (std::uint64_t base = first; base < last; base += step * kRow * kRows) {
@@ -40,15 +41,18 @@ Worst worst_of(const Kernels<float>& set, const Curve<double>& curve, std::uint6
 int main(int count, char** words) {
   const Kernels<float>* set = count > 1 ? kernels_named<float>(words[1]) : &kernels<float>();
   if (!set) return std::fprintf(stderr, "%s does not run here\n", words[1]), 2;
-  const std::uint64_t step = count > 2 ? std::strtoull(words[2], nullptr, 10) : 1, all = std::uint64_t(1) << 32;
+  const std::uint64_t step = count > 2 ? std::strtoull(words[2], nullptr, 10) : 1, all = std::uint64_t(1)
+                                                                                         << 32;
   bool right = true;
   for (const Curve<double>& curve : kCurves<double>) {
     Worst found[2];
     run(2, [&](int thread) {
-      found[thread] = worst_of(*set, curve, all / 2 * static_cast<std::uint64_t>(thread), all / 2 * static_cast<std::uint64_t>(thread + 1), step);
+      found[thread] = worst_of(*set, curve, all / 2 * static_cast<std::uint64_t>(thread),
+                               all / 2 * static_cast<std::uint64_t>(thread + 1), step);
     });
     const Worst worst = found[0].ulp >= found[1].ulp ? found[0] : found[1];
-    std::printf("%s %s: at most %llu ulp, at %a\n", set->name, curve.name, static_cast<unsigned long long>(worst.ulp), worst.at);
+    std::printf("%s %s: at most %llu ulp, at %a\n", set->name, curve.name,
+                static_cast<unsigned long long>(worst.ulp), worst.at);
     std::fflush(stdout);
     right = right && worst.ulp <= 4;
   }

@@ -20,8 +20,18 @@ Array<T> spread_numbers(std::size_t rows) {
   Array<T> all = array<T>(count);
   const Bits step = std::numeric_limits<Bits>::max() / static_cast<Bits>(count);
   for (std::size_t i = 0; i < count; ++i) all[i] = std::bit_cast<T>(static_cast<Bits>(i * step + i % 97));
-  const T special[] = {0, T(-0.0), Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), Limits::denorm_min(),
-                       -Limits::denorm_min(), Limits::max(), Limits::lowest(), Limits::min(), 1, -1};
+  const T special[] = {0,
+                       T(-0.0),
+                       Limits::infinity(),
+                       -Limits::infinity(),
+                       Limits::quiet_NaN(),
+                       Limits::denorm_min(),
+                       -Limits::denorm_min(),
+                       Limits::max(),
+                       Limits::lowest(),
+                       Limits::min(),
+                       1,
+                       -1};
   std::copy(std::begin(special), std::end(special), all.get() + kRow - 3);
   return all;
 }
@@ -50,10 +60,12 @@ void compare(const T* x, std::size_t rows) {
     for (std::size_t i = 0; i < rows * kRow; ++i)
       worst = std::max(worst, apart(portable[i], static_cast<T>(curve.exact(static_cast<Wide>(x[i])))));
     CHECK(worst <= 4);
-    if (worst > 4) std::fprintf(stderr, "  %s is %llu ulp off\n", curve.name, static_cast<unsigned long long>(worst));
+    if (worst > 4)
+      std::fprintf(stderr, "  %s is %llu ulp off\n", curve.name, static_cast<unsigned long long>(worst));
     for (const Kernels<T>* set : all) {
       const Array<T> to = applied(*set, curve.op, x, rows);
-      for (std::size_t i = 0; i < rows * kRow; ++i) CHECK(apart(to[i], portable[i]) == 0);  // but for the sign of NaN
+      for (std::size_t i = 0; i < rows * kRow; ++i)
+        CHECK(apart(to[i], portable[i]) == 0);  // but for the sign of NaN
     }
   }
 }

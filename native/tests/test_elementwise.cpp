@@ -1,4 +1,5 @@
-// Every operation on tiles of every width: entry by entry what one entry alone gives, nothing written beside them.
+// Every operation on tiles of every width: entry by entry what one entry alone gives, nothing written beside
+// them.
 #include <limits>
 
 #include "arrays.h"
@@ -23,7 +24,8 @@ template <class T>
 void compare(const Kernels<T>& set, Op op, int columns) {
   const std::size_t size = kStep * (kRows - 1) + columns;
   const Array<T> a = random_array<T>(size, 1), b = random_array<T>(size, 2), c = random_array<T>(columns, 3);
-  a[0] = b[0], a[1] = T(-0.0), a[2] = std::numeric_limits<T>::infinity(), b[3] = std::numeric_limits<T>::quiet_NaN();
+  a[0] = b[0], a[1] = T(-0.0), a[2] = std::numeric_limits<T>::infinity(),
+  b[3] = std::numeric_limits<T>::quiet_NaN();
   const Array<T> to = array<T>(size);
   for (std::size_t i = 0; i < size; ++i) to[i] = 7;
   set.elementwise(op, {to.get(), kStep}, {a.get(), kStep}, {b.get(), kStep}, {c.get(), 0}, kRows, columns);

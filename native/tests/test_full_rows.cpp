@@ -1,4 +1,5 @@
-// Whole rows of any size: the right numbers, the same bits on every set, nothing read or written beyond the row.
+// Whole rows of any size: the right numbers, the same bits on every set, nothing read or written beyond the
+// row.
 #include <cmath>
 #include <functional>
 
@@ -69,7 +70,8 @@ void compare(const Run<T>& run, Numbers (*exact)(const Numbers&, const Numbers&)
       const Array<T> to = array<T>(size);
       run(*set, to.get(), x.get(), g.get(), size);
       CHECK(same(to.get(), last.get(), size));
-      for (std::size_t i = 0; i < size; ++i) CHECK(std::fabs(to[i] - wanted[i]) <= 4e-5 * (1 + std::fabs(wanted[i])));
+      for (std::size_t i = 0; i < size; ++i)
+        CHECK(std::fabs(to[i] - wanted[i]) <= 4e-5 * (1 + std::fabs(wanted[i])));
       std::memcpy(to.get(), x.get(), size * sizeof(T));
       run(*set, to.get(), to.get(), g.get(), size);
       CHECK(same(to.get(), last.get(), size));
@@ -80,10 +82,14 @@ void compare(const Run<T>& run, Numbers (*exact)(const Numbers&, const Numbers&)
 template <class T>
 void compare_all() {
   using N = std::int64_t;
-  compare<T>([](auto& k, T* to, const T* x, const T*, N n) { k.layer_norm({to, n}, {x, n}, 1, n); }, layer_norm);
+  compare<T>([](auto& k, T* to, const T* x, const T*, N n) { k.layer_norm({to, n}, {x, n}, 1, n); },
+             layer_norm);
   compare<T>([](auto& k, T* to, const T* x, const T*, N n) { k.softmax({to, n}, {x, n}, 1, n); }, softmax);
-  compare<T>([](auto& k, T* to, const T* x, const T* g, N n) { k.dlayer_norm({to, n}, {x, n}, {g, n}, 1, n); }, dlayer_norm);
-  compare<T>([](auto& k, T* to, const T* x, const T* g, N n) { k.dsoftmax({to, n}, {x, n}, {g, n}, 1, n); }, dsoftmax);
+  compare<T>(
+      [](auto& k, T* to, const T* x, const T* g, N n) { k.dlayer_norm({to, n}, {x, n}, {g, n}, 1, n); },
+      dlayer_norm);
+  compare<T>([](auto& k, T* to, const T* x, const T* g, N n) { k.dsoftmax({to, n}, {x, n}, {g, n}, 1, n); },
+             dsoftmax);
 }
 
 TEST(rows_of_any_size) {

@@ -86,7 +86,8 @@ TEST(who_waits_for_a_failed_thread_is_told) {
 }
 
 TEST(a_run_inside_a_run_is_refused) {
-  CHECK(message_of([] { run(2, [](int) { run(2, [](int) {}); }); }).find("inside a run") != std::string::npos);
+  CHECK(message_of([] { run(2, [](int) { run(2, [](int) {}); }); }).find("inside a run") !=
+        std::string::npos);
   run(2, [](int) { run(1, [](int thread) { CHECK(thread == 0); }); });
   CHECK(count_together(2, 10));
 }
@@ -138,7 +139,8 @@ TEST(the_environment_names_the_set) {
     CHECK(in_child([&] {
             setenv("UNROLLED_ISA", name, 1);
             const std::string message = message_of([] { kernels<float>(); });
-            return known ? kernels<float>().name == std::string(name) : message.find("got avx9") != std::string::npos;
+            return known ? kernels<float>().name == std::string(name)
+                         : message.find("got avx9") != std::string::npos;
           }) == 0);
   }
 }

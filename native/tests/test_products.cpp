@@ -17,7 +17,8 @@ struct Case {
   Array<T> start = random_array<T>(static_cast<std::size_t>(rows * columns), 3);
 
   T expected(int r, int c, T sum) const {
-    for (std::int64_t k = 0; k < depth; ++k) sum = std::fma(a[r * a_row + k * a_k], panel[k * columns + c], sum);
+    for (std::int64_t k = 0; k < depth; ++k)
+      sum = std::fma(a[r * a_row + k * a_k], panel[k * columns + c], sum);
     return sum;
   }
 };
@@ -31,8 +32,8 @@ void compare(const Kernels<T>& set, const Case<T>& one, Start kind) {
   if (kind == Start::place) std::memcpy(to.get(), one.start.get(), one.rows * step * sizeof(T));
   const T* from = kind == Start::none ? nullptr : kind == Start::place ? to.get() : one.start.get();
   const std::ptrdiff_t start_step = kind == Start::row ? 0 : step;
-  set.gemm({to.get(), one.columns}, {from, start_step}, one.a.get(), one.a_row, one.a_k, one.panel.get(), one.rows,
-           one.columns, one.depth);
+  set.gemm({to.get(), one.columns}, {from, start_step}, one.a.get(), one.a_row, one.a_k, one.panel.get(),
+           one.rows, one.columns, one.depth);
   for (int r = 0; r < one.rows; ++r)
     for (int c = 0; c < one.columns; ++c) {
       const T first = kind == Start::none ? T(0) : one.start[kind == Start::row ? c : r * step + c];
