@@ -32,8 +32,8 @@ def test_help_lists_every_command_and_none_alone_is_help(unrolled):
 
 def test_unknown_commands_name_the_nearest(refused):
     assert refused("tarin") == (
-        'unknown command "tarin". Did you mean "train"? Available commands: train, sample, score, cells, demo. '
-        "Try: unrolled --help"
+        'unknown command "tarin". Did you mean "train"? Available commands: train, sample, score, cells, '
+        "engines, bench, demo. Try: unrolled --help"
     )
     assert (
         refused("train", "ml") == 'unknown command "ml". Available commands: lm. Try: unrolled train --help'

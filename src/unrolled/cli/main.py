@@ -17,6 +17,7 @@ from unrolled import __version__
 from unrolled.cli.bench import bench
 from unrolled.cli.cells import cells
 from unrolled.cli.demo import demo
+from unrolled.cli.engines import engines
 from unrolled.cli.sample import sample
 from unrolled.cli.score import score
 from unrolled.errors import UnrolledError
@@ -66,6 +67,7 @@ def build() -> App:
         sample: "sample RUN [OPTIONS]",
         score: "score RUN TEXTS... [OPTIONS]",
         cells: "cells [NAME] [OPTIONS]",
+        engines: "engines [OPTIONS]",
         bench: "bench [CELL] [OPTIONS]",
         demo: "demo [OPTIONS]",
     }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 
 from unrolled.engines.engine import Engine
@@ -28,3 +31,22 @@ def choose(schedule: Schedule, device: torch.device, dtype: torch.dtype, name: s
         reasons[engine.name] = reason
     told = "; ".join(f"{engine}: {reason}" for engine, reason in reasons.items())
     raise EngineError(f"no engine can run {schedule.graph.signature.name} on {device} in {dtype} ({told}).")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What `choose` thinks of one engine: `reason` says why it cannot run the schedule, None when it can."""
+
+    name: str
+    runs: str
+    reason: str | None
+    chosen: bool
+
+
+def explain(schedule: Schedule, device: torch.device, dtype: torch.dtype) -> Sequence[Verdict]:
+    """Every engine in the order of preference: the first that can run the schedule is chosen."""
+    reasons = {name: engine.accepts(schedule, device, dtype) for name, engine in ENGINES.items()}
+    first = next((name for name, reason in reasons.items() if reason is None), None)
+    return [
+        Verdict(name, ENGINES[name].runs, reason, chosen=name == first) for name, reason in reasons.items()
+    ]

@@ -81,9 +81,10 @@ class Outcome:
 
 
 class Engine(Protocol):
-    """Runs schedules; differentiable with torch's autograd."""
+    """Runs schedules; differentiable with torch's autograd. `runs` says in a line what it runs, and how."""
 
     name: str
+    runs: str
 
     def accepts(self, schedule: Schedule, device: torch.device, dtype: torch.dtype) -> str | None:
         """None when this engine can run the schedule there, otherwise the reason why not."""

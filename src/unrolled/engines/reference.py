@@ -25,6 +25,7 @@ class Reference:
     """Plain torch operations, one step at a time."""
 
     name = "reference"
+    runs = "any cell, on any device, in any floating dtype: plain torch operations, one step at a time"
 
     def accepts(self, schedule: Schedule, device: torch.device, dtype: torch.dtype) -> str | None:
         """It runs every schedule in every floating dtype."""

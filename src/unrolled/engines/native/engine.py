@@ -14,6 +14,7 @@ class Native:
     """The C++ core on the CPU, any cell, forward and backward."""
 
     name = "native"
+    runs = "any cell, on the CPU, in float32 and float64: programs of a C++ core, forward and backward"
 
     def accepts(self, schedule: Schedule, device: torch.device, dtype: torch.dtype) -> str | None:
         """It runs every schedule on the CPU in float32 and float64."""
