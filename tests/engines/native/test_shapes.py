@@ -72,7 +72,7 @@ def results(problem: dict[str, Any], engine: str) -> dict[str, torch.Tensor]:
 
 
 @given(problems())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_any_shape_equals_the_reference(problem: dict[str, Any]) -> None:
     with threads(problem["threads"]):
         found = results(problem, "native")
