@@ -13,7 +13,7 @@ from unrolled.equations import Cell, Graph
 from unrolled.equations.groups import weight
 from unrolled.equations.interior import interior
 from unrolled.equations.operations import OPERATIONS
-from unrolled.equations.saving import CHEAP, PRICES, WHOLE_ROW, choose_saved, is_at_hand
+from unrolled.equations.saving import CHEAP, MOVED, PRICES, WHOLE_ROW, choose_saved, is_at_hand
 from unrolled.equations.schedule import make_schedule
 from unrolled.equations.show_backward import Backward
 
@@ -25,6 +25,7 @@ FLOATS = {
     "skip_in_time": "0",
     "lstm": "5H",
     "lstm_peephole": "5H",
+    "lstm_layer_norm": "9H",
     "gru": "3H",
     "gru_reset_after": "4H",
     "gru_update_only": "2H",
@@ -44,6 +45,10 @@ SMALL = {
         "def shared(x, h, *, U, b):\n    s = exp(U @ h)\n    return s * relu(b) + s / abs(h)\n"
     ),
     "normed": Cell.from_text("def c(x, h, *, U, W, g):\n    return tanh(g * layer_norm(U @ h) + W @ x)\n"),
+    "stacked": Cell.from_text(
+        "def e(x, h, *, U, W, g):\n"
+        "    a, b = split(layer_norm(U @ h) * g, 2)\n    return tanh(W @ x) * a + relu(b)\n"
+    ),
     "delays": Cell.from_text("def d(x, h, *, U, W):\n    return tanh(U @ delayed(h, 2)) * h + W @ x\n"),
     **{f"random_{seed}": Cell.from_text(random_cell(seed).text) for seed in range(30)},
 }
@@ -74,8 +79,18 @@ def source(graph: Graph, position: int) -> int | None:
 
 
 def must_be_saved(graph: Graph, position: int) -> bool:
+    """Products, and sums with one: no product is computed again, and one in a sum is never there by itself."""
     node = graph.nodes[position]
-    return node.operation == "matmul" or any(graph.nodes[o].operation == "matmul" for o in node.operands)
+    products = [o for o in node.operands if graph.nodes[o].operation == "matmul"]
+    return node.operation == "matmul" or (node.operation == "sum" and bool(products))
+
+
+def price(operation: str) -> float:
+    """By float: what moves entries costs next to nothing, and a whole row is dearest."""
+    kind = OPERATIONS[operation].kind
+    if kind == "structure":
+        return MOVED
+    return WHOLE_ROW if kind == "row" else PRICES.get(operation, CHEAP)
 
 
 def cost(graph: Graph, needed: set[int], saved: set[int]) -> float:
@@ -97,9 +112,7 @@ def cost(graph: Graph, needed: set[int], saved: set[int]) -> float:
         elif must_be_saved(graph, i):
             return np.inf
         else:
-            kind = OPERATIONS[graph.nodes[i].operation].kind
-            price = WHOLE_ROW if kind == "row" else PRICES.get(graph.nodes[i].operation, CHEAP)
-            total += price * weight(graph, i)
+            total += price(graph.nodes[i].operation) * weight(graph, i)
             waiting.extend(graph.nodes[i].operands)
     return total
 
@@ -112,7 +125,7 @@ FEW = [name for name, cell in SMALL.items() if len(choices(inner(cell))) <= MOST
 
 
 def test_there_are_graphs_to_try():
-    assert {"elman", "recomputed", "shared", "normed", "delays"} <= set(FEW)
+    assert {"elman", "recomputed", "shared", "normed", "stacked", "delays"} <= set(FEW)
     assert len(FEW) >= 12
 
 

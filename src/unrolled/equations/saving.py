@@ -1,7 +1,7 @@
 """Which values of the forward run are kept for the backward run: the least of floats and recomputation.
 
 A cheapest cut separates what the forward run has from what the backward run needs: a value on the border is
-saved, one beyond it is recomputed from saved ones. Products and whole-row work are never recomputed.
+saved, one beyond it is recomputed from saved ones. Products are never recomputed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from unrolled.equations.graph import Graph
 from unrolled.equations.groups import NEVER_CUT, weight
 from unrolled.equations.operations import OPERATIONS
 
-# The price of computing a float again, when keeping it costs one.
-CHEAP, TRANSCENDENTAL, WHOLE_ROW = 0.1, 0.5, 0.9
+# The price of computing a float again, when keeping it costs one; structure (`part`, `concat`) only moves it.
+MOVED, CHEAP, TRANSCENDENTAL, WHOLE_ROW = 0.001, 0.1, 0.5, 0.9
 PRICES = {"sigmoid": TRANSCENDENTAL, "tanh": TRANSCENDENTAL, "exp": TRANSCENDENTAL, "log": TRANSCENDENTAL,
           "softplus": TRANSCENDENTAL}  # fmt: skip
 
@@ -20,6 +20,19 @@ PRICES = {"sigmoid": TRANSCENDENTAL, "tanh": TRANSCENDENTAL, "exp": TRANSCENDENT
 def is_at_hand(graph: Graph, position: int) -> bool:
     """Whether a value needs no saving: the input, what comes from outside, numbers and the clock's bits."""
     return graph.nodes[position].operation in ("input", "static", "parameter", "number", "every", "zeros")
+
+
+def price(operation: str) -> float:
+    """What it costs to compute one float of an operation again."""
+    by_kind = {"row": WHOLE_ROW, "structure": MOVED}
+    return by_kind.get(OPERATIONS[operation].kind, PRICES.get(operation, CHEAP))
+
+
+def holds_product(graph: Graph, position: int) -> bool:
+    """Whether a value is a product, or a sum that products are added up in, of which nothing else remains."""
+    node = graph.nodes[position]
+    added = node.operands if node.operation == "sum" else ()
+    return node.operation == "matmul" or any(graph.nodes[i].operation == "matmul" for i in added)
 
 
 def choose_saved(graph: Graph, needed: set[int]) -> set[int]:
@@ -49,13 +62,11 @@ def choose_saved(graph: Graph, needed: set[int]) -> set[int]:
             capacities[("out", source), ("out", i)] = NEVER_CUT
             waiting.append(source)
             continue
-        kind = OPERATIONS[node.operation].kind
-        if kind == "product" or any(graph.nodes[o].operation == "matmul" for o in node.operands):
+        if holds_product(graph, i):
             capacities["forward", ("in", i)] = NEVER_CUT
             continue
-        price = WHOLE_ROW if kind == "row" else PRICES.get(node.operation, CHEAP)
         capacities["forward", ("in", i)] = max(
-            capacities.get(("forward", ("in", i)), 0.0), price * weight(graph, i)
+            capacities.get(("forward", ("in", i)), 0.0), price(node.operation) * weight(graph, i)
         )
         for operand in node.operands:
             if not is_at_hand(graph, operand):
