@@ -36,6 +36,23 @@ class Steps:
         """Where each step begins."""
         return (0, *accumulate(self.counts))[:-1]
 
+    @cached_property
+    def listed(self) -> list[int]:
+        """`counts` as the core reads them."""
+        return list(self.counts)
+
+    @cached_property
+    def turned(self) -> Steps:
+        """The same steps in the other direction."""
+        other = Steps(self.counts, self.rows, not self.reverse)
+        other.__dict__["turned"] = self  # so that both keep what is worked out for them
+        return other
+
+    @cached_property
+    def known(self) -> dict[object, object]:
+        """Where engines keep what they have worked out for these steps."""
+        return {}
+
     @property
     def order(self) -> range:
         """The steps in the direction of the run."""
@@ -48,7 +65,7 @@ class Steps:
         return (counts[:, None] > torch.arange(self.rows, device=device)).sum(0)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """One layer in one direction over one batch.
 
@@ -70,7 +87,7 @@ class Job:
     static: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outcome:
     """What a job gives: `output` (N, n), `states[name]` (K, B, n), `clock` (B,), `records[name]` (N, n)."""
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from unrolled.engines.engine import Steps
 
@@ -23,7 +22,10 @@ class Moments:
 
 
 class Timeline:
-    """The moments of a packed batch, and the state of the rows after their last step."""
+    """The moments of a packed batch, and the state of the rows after their last step.
+
+    What it keeps is also read by later calls that compute gradients, so no tensor of it is made in inference mode.
+    """
 
     def __init__(self, steps: Steps, resets: Tensor | None, device: torch.device) -> None:
         self.steps = steps
@@ -34,12 +36,14 @@ class Timeline:
     @cached_property
     def lengths(self) -> Tensor:
         """The length of every row (B,)."""
-        return self.steps.lengths(self.device)
+        with torch.inference_mode(False):
+            return self.steps.lengths(self.device)
 
     @cached_property
     def offsets(self) -> Tensor:
         """Where each step begins."""
-        return torch.tensor([*self.steps.offsets, 0], dtype=torch.int64, device=self.device)
+        with torch.inference_mode(False):
+            return torch.tensor([*self.steps.offsets, 0], dtype=torch.int64, device=self.device)
 
     @cached_property
     def moments(self) -> Moments:
@@ -53,6 +57,10 @@ class Timeline:
 
     @cached_property
     def _both(self) -> tuple[Moments, Moments]:
+        with torch.inference_mode(False):
+            return self._counted()
+
+    def _counted(self) -> tuple[Moments, Moments]:
         time, row = self._coordinates(self.device)
         age = self.lengths[row] - 1 - time if self.steps.reverse else time
         never = torch.zeros(self.steps.total, dtype=torch.bool, device=self.device)
@@ -69,18 +77,17 @@ class Timeline:
 
     def _apply(self, resets: Tensor, moments: Moments, end: Moments) -> tuple[Moments, Moments]:
         """Count from the last reset instead of from the beginning."""
-        since, was_reset = torch.zeros_like(end.since), torch.zeros_like(end.was_reset)
-        all_since, all_reset = [since[:0]], [was_reset[:0]]
-        for t in self.steps.order:
-            start, count = self.steps.offsets[t], self.steps.counts[t]
-            now = functional.pad(resets[start : start + count], (0, self.steps.rows - count))
-            since, was_reset = since.masked_fill(now, 0), was_reset | now
-            all_since.append(since[:count])
-            all_reset.append(was_reset[:count])
-            since = since + (end.row < count)
-        way = -1 if self.steps.reverse else 1
-        counted = Moments(moments.row, moments.age, torch.cat(all_since[::way]), torch.cat(all_reset[::way]))
-        return counted, Moments(end.row, end.age, since, was_reset)
+        rows = self.steps.rows
+        # By age and row the age of the last reset so far, -1 for none; one line more, for a batch without steps.
+        place = (moments.age + 1) * rows + moments.row
+        none = torch.full(((len(self.steps.counts) + 1) * rows,), -1, device=self.device)
+        marked = none.index_copy(0, place, torch.where(resets, moments.age, -1))
+        last = marked.unflatten(0, (-1, rows)).cummax(0).values if rows else none[None]
+        return self._since(moments, last.flatten()[place]), self._since(end, last[-1])
+
+    def _since(self, at: Moments, last: Tensor) -> Moments:
+        was_reset = last >= 0
+        return Moments(at.row, at.age, torch.where(was_reset, at.age - last, at.age), was_reset)
 
     def final_clock(self, clock: Tensor) -> Tensor:
         """The clock of the rows after their last step."""
@@ -112,20 +119,17 @@ class Timeline:
         """`source` for every real step, computed once."""
         key = (delay, kept)
         if key not in self._sources:
-            self._sources[key] = self.source(delay, kept, self.moments)
+            with torch.inference_mode(False):
+                self._sources[key] = self.source(delay, kept, self.moments)
         return self._sources[key]
 
 
 def timeline(steps: Steps, resets: Tensor | None, device: torch.device) -> Timeline:
-    """The timeline of a batch; without resets batches of one shape share it."""
+    """The timeline of a batch; without resets it is kept with the steps."""
     if resets is not None or torch._C._len_torch_dispatch_stack() > 0:  # made-up tensors are not for sharing
         return Timeline(steps, resets, device)
-    with torch.inference_mode(False):
-        return _shared(steps, device)
-
-
-@lru_cache(maxsize=16)
-def _shared(steps: Steps, device: torch.device) -> Timeline:
-    shared = Timeline(steps, None, device)
-    _ = shared.moments
-    return shared
+    found = steps.known.get(device)
+    if found is None:
+        found = steps.known[device] = Timeline(steps, None, device)
+    assert isinstance(found, Timeline)
+    return found

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from unrolled.layers.recurrent import Recurrent
 
 
-@dataclass(frozen=True)
+@dataclass
 class Arguments:
     """What a caller gave, as it came."""
 
@@ -30,7 +30,7 @@ class Arguments:
     autocast: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass
 class Batch:
     """A call ready to run: `x` (N, I) packed; `resets` (T, B), `forced` (T, B, n) and `static` (B, n) in time order.
 
@@ -50,10 +50,7 @@ def arrange(layer: Recurrent, given: Arguments, state: Any) -> Batch:
     """Check a call and put it in order."""
     reader = _Reader(layer, given)
     x = reader.input(state)
-    time, rows = reader.shape
-    packing = Packing.dense(time, rows)
-    if given.lengths is not None:
-        packing = Packing.ragged(time, rows, given.lengths, layer._like().device)
+    packing = reader.packing()
     return Batch(
         packing=packing,
         x=packing.pack(x),
@@ -71,6 +68,7 @@ class _Reader:
     def __init__(self, layer: Recurrent, given: Arguments) -> None:
         self.layer = layer
         self.given = given
+        self.like = layer._like()
         self.single = False
         self.shape = (0, 0)
 
@@ -80,7 +78,7 @@ class _Reader:
         """The input as (T, B, I), with I = 0 where there is none, or (T, B) indices."""
         if self.given.x is None:
             self._without_input(state)
-            return self.layer._like().new_zeros(*self.shape, 0)
+            return self.like.new_zeros(*self.shape, 0)
         if self.given.steps is not None:
             raise ShapeError(
                 "steps= is for networks without input, and x says T already. Leave one of them out."
@@ -176,7 +174,7 @@ class _Reader:
 
     def _like(self, value: Tensor, what: str) -> Tensor:
         """The value in the parameters' dtype: cast under autocast, refused otherwise."""
-        wanted = self.layer._like().dtype
+        wanted = self.like.dtype
         if value.dtype == wanted:
             return value
         if self.given.autocast:
@@ -185,6 +183,13 @@ class _Reader:
             f"expected {what} to have the same dtype as the parameters, but got: {value.dtype} != {wanted}. "
             f"Use .to({wanted})."
         )
+
+    def packing(self) -> Packing:
+        """How the batch is packed."""
+        time, rows = self.shape
+        if self.given.lengths is None:
+            return Packing.dense(time, rows)
+        return Packing.ragged(time, rows, self.given.lengths, self.like.device)
 
     # --- the rest --------------------------------------------------------------------------------
 
@@ -314,9 +319,7 @@ class _Reader:
 
     def layout(self, output: Tensor) -> Tensor:
         """(T, B, n) in the layout of the input."""
-        if self.single:
-            return output.squeeze(1)
-        return self.time_first(output)
+        return output.squeeze(1) if self.single else self.time_first(output)
 
 
 def _tensor(value: object, what: str) -> Tensor:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
-from unrolled.engines import Steps
+from unrolled.engines import Outcome, Steps
 from unrolled.errors import ShapeError
+from unrolled.layers.state import CellState
 
 
 @dataclass(frozen=True)
@@ -28,27 +30,27 @@ class Packing:
     @classmethod
     def dense(cls, time: int, rows: int) -> Packing:
         """Every row has all `time` steps."""
-        return cls(time, rows, Steps((rows,) * time if rows else (), rows))
+        return _dense(time, rows)
 
     @classmethod
     def ragged(cls, time: int, rows: int, lengths: Tensor | Sequence[int], device: torch.device) -> Packing:
         """Row b has `lengths[b]` steps, at its beginning; zero is allowed."""
-        known = _checked(lengths, time, rows)
-        order = sorted(range(rows), key=lambda b: -known[b])
-        longest = known[order[0]] if rows else 0
-        counts = tuple(sum(length > t for length in known) for t in range(longest))
-        index = [t * rows + order[j] for t, count in enumerate(counts) for j in range(count)]
-        return cls(
-            time,
-            rows,
-            Steps(counts, rows),
-            torch.tensor(order, dtype=torch.int64, device=device),
-            torch.tensor(index, dtype=torch.int64, device=device),
-        )
+        known = torch.tensor(_checked(lengths, time, rows), dtype=torch.int64)
+        longest = int(known.max()) if rows else 0
+        known, order = known.sort(descending=True, stable=True)
+        running = torch.arange(longest)[:, None] < known
+        index = (torch.arange(longest)[:, None] * rows + order)[running]
+        counts = tuple(running.sum(1).tolist())
+        return cls(time, rows, Steps(counts, rows), order.to(device), index.to(device))
+
+    @cached_property
+    def place(self) -> Tensor | None:
+        """Where each row stands in the packed order."""
+        return None if self.order is None else torch.argsort(self.order)
 
     def direction(self, reverse: bool) -> Steps:
         """The steps, run forward or in reverse."""
-        return Steps(self.steps.counts, self.rows, reverse)
+        return self.steps.turned if reverse else self.steps
 
     def pack(self, batch: Tensor) -> Tensor:
         """(T, B, ...) to (N, ...)."""
@@ -68,7 +70,12 @@ class Packing:
 
     def unsort(self, by_row: Tensor, dim: int) -> Tensor:
         """Rows in the caller's order again."""
-        return by_row if self.order is None else by_row.index_select(dim, torch.argsort(self.order))
+        return by_row if self.place is None else by_row.index_select(dim, self.place)
+
+    def end(self, outcome: Outcome) -> CellState:
+        """The final state, rows in the caller's order."""
+        states = {name: self.unsort(value, 1) for name, value in outcome.states.items()}
+        return CellState(states, self.unsort(outcome.clock, 0))
 
     def resets(self, resets: Tensor, reverse: bool) -> Tensor:
         """(T, B) cuts before a step, to (N,) in the direction of the run: the same place is cut in both."""
@@ -82,6 +89,12 @@ class Packing:
         time = torch.arange(self.time, device=device)[:, None]
         lengths = self.unsort(self.steps.lengths(device), 0)
         return time + 1 < lengths
+
+
+@lru_cache(maxsize=16)
+def _dense(time: int, rows: int) -> Packing:
+    """Batches of one shape share their steps, and what engines keep with them."""
+    return Packing(time, rows, Steps((rows,) * time if rows else (), rows))
 
 
 def _checked(lengths: Tensor | Sequence[int], time: int, rows: int) -> list[int]:

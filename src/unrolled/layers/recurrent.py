@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from unrolled import cells as catalogue
 from unrolled.engines import Engine, Job, choose
+from unrolled.engines.zeros import read_only_zeros
 from unrolled.equations import Cell, Schedule
 from unrolled.errors import SettingError, ShapeError
-from unrolled.layers.arguments import Arguments, arrange
+from unrolled.layers.arguments import Arguments, Batch, arrange
 from unrolled.layers.initialise import Start, initialise
-from unrolled.layers.packing import Packing
 from unrolled.layers.state import CellState, State
 from unrolled.layers.stream import Stream
 from unrolled.layers.weights import Weights
@@ -91,6 +91,9 @@ class Recurrent(nn.Module):
         self.start = dict(start or {})
         self.initial_state = initial_state
         self._engine_name = engine
+        ends = ("", "_reverse")[: self.directions]
+        self._layer_names = [f"l{layer}{end}" for layer in range(self.num_layers) for end in ends]
+        self._kept = self.cell.graph.delays()
         self._known_sizes: dict[int, dict[str, int]] = {}
         self._letters = [
             self.cell.letters(self._input_of(k), self.hidden_size, **self.sizes)
@@ -125,8 +128,7 @@ class Recurrent(nn.Module):
 
     def _names(self) -> list[str]:
         """`l0`, `l0_reverse`, `l1`, ...: PyTorch's order of layers and directions."""
-        ends = ("", "_reverse")[: self.directions]
-        return [f"l{layer}{end}" for layer in range(self.num_layers) for end in ends]
+        return self._layer_names
 
     def _empty(self, index: int, made: Mapping[str, Any]) -> dict[str, Tensor]:
         shapes = self.cell.parameter_shapes(
@@ -182,9 +184,11 @@ class Recurrent(nn.Module):
         return choose(schedule, like.device, like.dtype, self._engine_name)
 
     def _like(self) -> Tensor:
+        """A parameter, for its device and dtype."""
         for weights in self.weights.values():
-            for parameter in weights.parameters(recurse=False):
-                return parameter
+            for parameter in weights._parameters.values():
+                if parameter is not None:
+                    return parameter
         blank = self._blank
         assert isinstance(blank, Tensor)
         return next(self.parameters(), blank)
@@ -247,31 +251,19 @@ class Recurrent(nn.Module):
         batch = arrange(self, given, state)
         schedule = self.cell.schedule(forced=tuple(batch.forced))
         engine = self._engine(schedule)
-        start = self._start_state(batch.packing.rows)
-        carried = start if batch.state is None else batch.state
+        carried = self._start_state(batch.packing.rows) if batch.state is None else batch.state
         values, ends = batch.x, list[CellState]()
         for layer in range(self.num_layers):
             outputs = []
-            for direction in range(self.directions):
-                index = layer * self.directions + direction
-                job = self._job(schedule, index, values, batch, carried.cells[index], start.cells[index])
-                outcome = engine.run(job)
+            for index in range(layer * self.directions, (layer + 1) * self.directions):
+                outcome = engine.run(self._job(schedule, index, values, batch, carried.cells[index]))
                 outputs.append(outcome.output)
-                ends.append(CellState(outcome.states, outcome.clock))
+                ends.append(batch.packing.end(outcome))
             values = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-        return batch.output(values), _by_row(State(ends), batch.packing.unsort)
+        return batch.output(values), State(ends)
 
-    def _job(
-        self,
-        schedule: Schedule,
-        index: int,
-        x: Tensor,
-        batch: Any,
-        carried: CellState,
-        start: CellState,
-    ) -> Job:
-        packing: Packing = batch.packing
-        reverse = index % self.directions == 1
+    def _job(self, schedule: Schedule, index: int, x: Tensor, batch: Batch, carried: CellState) -> Job:
+        packing, reverse = batch.packing, index % self.directions == 1
         return Job(
             schedule=schedule,
             letters=self._letters[index // self.directions],
@@ -279,7 +271,7 @@ class Recurrent(nn.Module):
             steps=packing.direction(reverse),
             x=x,
             states={name: packing.sort(value, 1) for name, value in carried.values.items()},
-            start={name: packing.sort(value[0], 0) for name, value in start.values.items()},
+            start=self._start(index, packing.rows),
             clock=packing.sort(carried.clock, 0),
             resets=None if batch.resets is None else packing.resets(batch.resets, reverse),
             forced={name: packing.pack(value) for name, value in batch.forced.items()},
@@ -287,25 +279,27 @@ class Recurrent(nn.Module):
         )
 
     def _start_state(self, rows: int) -> State:
-        """The layer's own initial state: zero or learned, the same for every row, clock 0."""
-        like = self._like()
-        kept = self.cell.graph.delays()
-        clock = torch.zeros(rows, dtype=torch.int64, device=like.device)
+        """The layer's own initial state: zero or learned, the same for every row, clock 0. Nobody may write to it."""
+        clock = read_only_zeros((rows,), torch.int64, self._like().device)
         cells = []
-        for index, layer in enumerate(self._names()):
-            values = {
-                name: self._initial_value(layer, name, like.new_zeros(size)).expand(kept[name], rows, size)
-                for name, size in self._state_sizes(index).items()
-            }
-            cells.append(CellState(values, clock))
+        for index in range(len(self._layer_names)):
+            sizes = self._state_sizes(index)
+            shapes = {name: (self._kept[name], rows, size) for name, size in sizes.items()}
+            cells.append(CellState(self._initial_values(index, shapes), clock))
         return State(cells)
 
-    def _initial_value(self, layer: str, state: str, zero: Tensor) -> Tensor:
+    def _start(self, index: int, rows: int) -> dict[str, Tensor]:
+        """What the rows of one layer and direction go back to at a reset, (B, n) by name."""
+        shapes = {name: (rows, size) for name, size in self._state_sizes(index).items()}
+        return self._initial_values(index, shapes)
+
+    def _initial_values(self, index: int, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
         if self.initial is None:
-            return zero
-        weights = self.initial[layer]
+            like = self._like()
+            return {name: read_only_zeros(shape, like.dtype, like.device) for name, shape in shapes.items()}
+        weights = self.initial[self._names()[index]]
         assert isinstance(weights, Weights)
-        return weights[state]
+        return {name: weights[name].expand(shape) for name, shape in shapes.items()}
 
     def extra_repr(self) -> str:
         """Cell, sizes, options that are not the default, engine and parameter count."""
@@ -318,15 +312,6 @@ class Recurrent(nn.Module):
             f"{self.cell.name}, input_size={self.input_size}, hidden_size={self.hidden_size}{sizes}{depth}{flags}"
             f"{learned}, engine={self.engine}, {count:,} parameters"
         )
-
-
-def _by_row(state: State, change: Any) -> State:
-    return State(
-        [
-            CellState({n: change(v, 1) for n, v in cell.values.items()}, change(cell.clock, 0))
-            for cell in state.cells
-        ]
-    )
 
 
 def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -14,36 +15,39 @@ from unrolled.errors import EngineError
 
 def results_of(setting: Setting) -> int:
     """How many of a run's results can be differentiated: output, final rings and further sequences."""
-    return 1 + len(setting.plan.looped) + len(setting.plan.further)
+    return 1 + len(setting.plan.carried) + len(setting.plan.further)
 
 
 class Run(torch.autograd.Function):
-    """A run of the core. `keep` says whether it also gives what its backward run reads."""
+    """A run of the core that also gives what its backward run reads."""
 
     @staticmethod
-    def forward(setting: Setting, keep: bool, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(setting: Setting, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Run the forward program."""
-        return forward(setting, setting.named(tensors), keep)
+        return forward(setting, setting.named(tensors), keep=True)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         """Keep the tensors of the run and what it gave."""
-        setting, keep, *tensors = inputs
-        ctx.setting, ctx.keep, ctx.count = setting, keep, len(tensors)
+        setting, *tensors = inputs
+        ctx.setting, ctx.count = setting, len(tensors)
+        ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*output[results_of(setting) :])
         ctx.save_for_backward(*tensors, *output)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         """Run the backward program; when its result is to be differentiated again, differentiate the reference."""
-        saved = ctx.saved_tensors
+        saved, setting = ctx.saved_tensors, ctx.setting
         tensors, results = saved[: ctx.count], saved[ctx.count :]
-        gradients = gradients[: results_of(ctx.setting)]
+        gradients = gradients[: results_of(setting)]
         if torch.is_grad_enabled():
-            return (None, None, *_differentiable(ctx.setting, tensors, gradients))
-        of_input = "x" in ctx.setting.names and ctx.needs_input_grad[2 + ctx.setting.names.index("x")]
-        tensors = ctx.setting.named(tensors)
-        return (None, None, *backward(ctx.setting, tensors, results, gradients, of_input))
+            return (None, *_differentiable(setting, tensors, results, gradients))
+        wanted = {
+            name for name, needed in zip(setting.names, ctx.needs_input_grad[1:], strict=True) if needed
+        }
+        found = backward(setting, setting.named(tensors), results, gradients, wanted)
+        return (None, *(found.get(name) if name in wanted else None for name in setting.names))
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> NoReturn:
@@ -55,11 +59,18 @@ class Run(torch.autograd.Function):
 
 
 def _differentiable(
-    setting: Setting, tensors: tuple[Tensor, ...], gradients: tuple[Tensor, ...]
+    setting: Setting,
+    tensors: tuple[Tensor, ...],
+    results: tuple[Tensor, ...],
+    gradients: Sequence[Tensor | None],
 ) -> tuple[Tensor, ...]:
     def run(*one: Tensor) -> tuple[Tensor, ...]:
         return twin(setting, setting.named(one), keep=False)
 
+    whole = [
+        torch.zeros_like(result) if gradient is None else gradient
+        for gradient, result in zip(gradients, results, strict=False)
+    ]
     pull = torch.func.vjp(run, *tensors)[1]
-    found: tuple[Tensor, ...] = pull(gradients)
+    found: tuple[Tensor, ...] = pull(tuple(whole))
     return found

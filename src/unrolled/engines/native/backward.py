@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from unrolled.engines.native.call import Data, Shifts, call, padded, real, whole_vectors
+from unrolled.engines.native.call import Data, Shifts, call, padded, real
 from unrolled.engines.native.forward import Setting
 from unrolled.engines.past import timeline
+from unrolled.engines.zeros import read_only_zeros
 from unrolled.equations.adjoint import GRADIENT
 
 
@@ -18,11 +19,11 @@ def backward(
     setting: Setting,
     tensors: dict[str, Tensor],
     results: tuple[Tensor, ...],
-    gradients: tuple[Tensor, ...],
-    of_input: bool,
-) -> list[Tensor | None]:
-    """The gradient of every tensor of a run, in the order of its names."""
-    return _Backward(setting, tensors, results, gradients, of_input).run()
+    gradients: Sequence[Tensor | None],
+    wanted: Collection[str],
+) -> dict[str, Tensor]:
+    """The gradients of the tensors of a run that are wanted, by name; a missing one is zero."""
+    return _Backward(setting, tensors, results, gradients, wanted).run()
 
 
 class _Backward:
@@ -33,111 +34,108 @@ class _Backward:
         setting: Setting,
         tensors: dict[str, Tensor],
         results: tuple[Tensor, ...],
-        gradients: tuple[Tensor, ...],
-        of_input: bool,
+        gradients: Sequence[Tensor | None],
+        wanted: Collection[str],
     ) -> None:
         self.setting = setting
-        self.plan = setting.plan
-        self.back = setting.plan.backward(of_input)
+        self.plan = plan = setting.plan
+        self.back = plan.backward("x" in wanted)
         self.tensors = tensors
-        plan = self.plan
-        looped, positions = sorted(plan.looped), plan.further
-        count = 1 + len(looped)
-        self.sequences = {plan.graph.output: results[0]}
-        self.sequences |= dict(zip(positions, results[count : count + len(positions)], strict=True))
-        self.sequences |= dict(zip(plan.kept, results[count + len(positions) :], strict=True))
+        self.wanted = wanted
+        self.of_states = any(name.startswith(("state:", "start:")) for name in wanted)
+        count = 1 + len(plan.carried)
+        # The sequences a run gave, and what arrives from after the run: None where nothing does.
+        positions = (plan.graph.output, *plan.further, *plan.kept)
+        self.sequences = dict(zip(positions, (results[0], *results[count:]), strict=True))
         self.of_output = gradients[0]
-        self.of_final = dict(zip(looped, gradients[1:count], strict=True))
-        self.of_sequence = dict(zip(positions, gradients[count : count + len(positions)], strict=True))
-        self.dtype = results[0].dtype
-        steps = setting.steps
-        self.steps = replace(steps, reverse=not steps.reverse)
-        self.resets = self._turned_resets()
-        self.timeline = timeline(self.steps, self.resets, results[0].device)
-        self.fresh = self._reset_first()
+        self.of_final = dict(zip(plan.carried, gradients[1:count], strict=True))
+        self.of_sequence = dict(zip(plan.further, gradients[count:], strict=True))
+        self.dtype, self.device = results[0].dtype, results[0].device
+        self.steps = setting.steps.turned
+        self.resets = None if setting.resets is None else self._turned(setting.resets)
+        self.timeline = timeline(self.steps, self.resets, self.device)
+        self.fresh = None if setting.resets is None else self._reset_first(setting.resets)
 
-    def _turned_resets(self) -> Tensor | None:
+    def _turned(self, resets: Tensor) -> Tensor:
         """The same cuts, for a run in the other direction: before the step that stood ahead of the cut."""
-        if self.setting.resets is None:
-            return None
-        plain = timeline(self.setting.steps, None, self.setting.resets.device)
-        source = plain.source(1, 0, plain.moments)
+        plain = timeline(self.setting.steps, None, resets.device)
+        source = plain.shift(1, 0)
         inside = source < self.setting.steps.total
-        turned = torch.zeros_like(self.setting.resets)
-        turned[source[inside]] = self.setting.resets[inside]
+        turned = torch.zeros_like(resets)
+        turned[source[inside]] = resets[inside]
         return turned
 
-    def _reset_first(self) -> Tensor | None:
+    def _reset_first(self, resets: Tensor) -> Tensor:
         """The rows that are reset before their first step, (B, 1)."""
-        if self.setting.resets is None:
-            return None
         moments = self.setting.timeline.moments
-        first = (moments.age == 0) & self.setting.resets
+        first = (moments.age == 0) & resets
         fresh = torch.zeros(self.steps.rows, dtype=torch.bool)
         fresh[moments.row[first]] = True
         return fresh[:, None]
 
-    def run(self) -> list[Tensor | None]:
+    def run(self) -> dict[str, Tensor]:
+        self.rings = self._rings()
         self.given = call(self.back.ready, self._data())
-        found: dict[str, Tensor | None] = {}
-        self._of_x(found)
-        self._of_states(found)
+        found: dict[str, Tensor] = {}
+        if self.back.adjoint.input is not None:
+            found["x"] = self._sequence(self.back.adjoint.input, self.tensors["x"].shape[-1])
+        if self.of_states:
+            self._of_states(found)
         self._of_parameters(found)
         self._of_statics(found)
         for name, position in self.back.adjoint.forced:
             found[f"forced:{name}"] = self._sequence(position, self.tensors[f"forced:{name}"].shape[-1])
-        return [found.get(name) for name in self.setting.names]
+        return found
 
     # --- what the program reads ------------------------------------------------------------------
 
-    def _value(self, position: int) -> Tensor:
-        """A value of the forward run as a padded sequence."""
-        if position == self.plan.graph.leaf[self.plan.input]:
-            return padded(self.tensors["x"])
-        return padded(self.sequences[position])
-
     def _data(self) -> Data:
-        back, plan = self.back, self.plan
-        leaf = plan.graph.leaf[plan.input]
-        sequences = {GRADIENT: padded(self.of_output)}
-        for name in back.lowered.external:
-            if name.startswith("v") and name != f"v{leaf}":
-                sequences[name] = self._value(int(name[1:]))
-            elif name == f"v{leaf}":
-                sequences[name] = padded(self.tensors["x"])
-            elif name.startswith("d_"):
-                sequences[name] = padded(self.of_sequence[int(name[2:])])
-            elif name != GRADIENT:
-                sequences[name] = padded(self.tensors[name])
         return Data(
             steps=self.steps,
             timeline=self.timeline,
             dtype=self.dtype,
-            sequences=sequences,
-            matrices={n: v for n, v in self.tensors.items() if v.dim() == 2 and n.startswith("p")},
-            indices={} if self.setting.indices is None else {f"v{leaf}": self.setting.indices},
-            rings=self._rings(),
+            tensors=self._tensors(),
+            indices=self.setting.indices,
+            rings=self.rings,
             shifts=self._shifts(),
             clock=self.setting.clock,
             resets=self.resets,
-            collect=self.resets is not None,
-            results=self._result_shapes(),
+            collect=self.of_states and self.resets is not None,
+            results=self.back.shapes,
             forward=self.setting.timeline,
         )
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """Values of the forward run, gradients from outside, and the matrices and vectors of the forward run."""
+        found = dict(self.tensors)
+        for name in self.back.lowered.external:
+            if name == GRADIENT:
+                found[name] = self._arriving(self.of_output, self.plan.graph.output)
+            elif name.startswith("d_"):
+                found[name] = self._arriving(self.of_sequence[int(name[2:])], int(name[2:]))
+            elif name.startswith("v"):
+                leaf = int(name[1:]) == self.plan.graph.leaf[self.plan.input]
+                found[name] = self.tensors["x"] if leaf else self.sequences[int(name[1:])]
+        return found
+
+    def _arriving(self, gradient: Tensor | None, position: int) -> Tensor:
+        if gradient is not None:
+            return gradient
+        width = self.plan.graph.size(position).value(self.plan.letters)
+        return torch.zeros(self.steps.total, width, dtype=self.dtype)
 
     def _rings(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Gradients that arrive from after the last step: those of final states."""
         found = {}
-        kept = self.back.graph.delays()
-        deepest = self.plan.graph.delays()
-        for name, (state, delay) in zip(
-            self.back.graph.signature.states, self.back.adjoint.carried, strict=True
-        ):
-            like = self.tensors[f"state:{state}"]
-            initial = like.new_zeros(kept[name], like.shape[1], whole_vectors(like.shape[2]))
-            if delay == deepest[state] and state in self.of_final:
-                initial[:, :, : like.shape[2]] = self.of_final[state].flip(0)
-            found[name] = (initial, torch.zeros_like(initial[0]))
+        for name, state, slots, step, last in self.back.rings:
+            rows = self.steps.rows
+            start = read_only_zeros((rows, step), self.dtype, self.device)
+            gradient = self.of_final.get(state) if last else None
+            if gradient is None:
+                initial = read_only_zeros((slots, rows, step), self.dtype, self.device)
+            else:
+                initial = padded(gradient.flip(0) if slots > 1 else gradient)
+            found[name] = (initial, start)
         return found
 
     def _shifts(self) -> dict[Any, Shifts]:
@@ -150,61 +148,40 @@ class _Backward:
                 values = self.tensors[earlier.source]
             else:
                 values = self.sequences[self.plan.next[state]]
-            before, start = self.tensors[f"state:{state}"], self.tensors[f"start:{state}"]
-            found[earlier] = Shifts(padded(values), padded(before), padded(start))
+            found[earlier] = Shifts(values, self.tensors[f"state:{state}"], self.tensors[f"start:{state}"])
         return found
-
-    def _result_shapes(self) -> list[tuple[int, ...]]:
-        shapes: list[tuple[int, ...]] = []
-        sizes = self.back.lowering.sizes
-        for outer in self.back.lowered.program.outers:
-            for delta in outer.deltas:
-                shapes.append((delta.out, delta.rows, outer.columns, outer.lookup))
-        flat = sorted(shapes)
-        found: list[tuple[int, ...]] = [
-            (columns, whole_vectors(rows)) if lookup >= 0 else (rows, whole_vectors(columns))
-            for _, rows, columns, lookup in flat
-        ]
-        return found + [(whole_vectors(sizes[position]),) for _, position in self.back.vectors]
 
     # --- what it gives ---------------------------------------------------------------------------
 
     def _sequence(self, position: int, width: int) -> Tensor:
         return real(self.given.sequences[position], width)
 
-    def _of_x(self, found: dict[str, Tensor | None]) -> None:
-        position = self.back.adjoint.input
-        if "x" in self.tensors and position is not None:
-            found["x"] = self._sequence(position, self.tensors["x"].shape[-1])
-
-    def _of_parameters(self, found: dict[str, Tensor | None]) -> None:
-        matrices = self.given.results[: len(self.back.matrices)]
-        for (name, vector), result in zip(self.back.matrices, matrices, strict=True):
-            shape = self.tensors[name].shape
-            turned = str(self.back.graph.nodes[vector].value) in self.back.lowering.indices
-            piece = result.t()[: shape[0]] if turned else result[:, : shape[1]]
+    def _of_parameters(self, found: dict[str, Tensor]) -> None:
+        results = self.given.results
+        for (name, turned), result in zip(self.back.outer_results, results, strict=False):
+            rows, columns = self.tensors[name].shape
+            piece = result.t()[:rows] if turned else real(result, columns)
             known = found.get(name)
             found[name] = piece if known is None else known + piece
-        for (name, _), result in zip(self.back.vectors, self.given.results[len(matrices) :], strict=True):
-            found[name] = result[: self.tensors[name].shape[0]]
+        for (name, _), result in zip(self.back.vectors, results[len(self.back.matrices) :], strict=True):
+            found[name] = real(result, self.tensors[name].shape[0])
 
-    def _of_statics(self, found: dict[str, Tensor | None]) -> None:
-        row = self.setting.timeline.moments.row
+    def _of_statics(self, found: dict[str, Tensor]) -> None:
         for leaf, position in self.back.adjoint.statics:
+            row = self.setting.timeline.moments.row
             name = str(self.plan.graph.nodes[leaf].value)
             like = self.tensors[name]
             found[name] = torch.zeros_like(like).index_add(0, row, self._sequence(position, like.shape[-1]))
 
-    def _of_states(self, found: dict[str, Tensor | None]) -> None:
+    def _of_states(self, found: dict[str, Tensor]) -> None:
         """What arrives before the first step, and what resets cut off."""
         for state in self.plan.graph.signature.states:
-            found[f"state:{state}"] = torch.zeros_like(self.tensors[f"state:{state}"])
-            found[f"start:{state}"] = torch.zeros_like(self.tensors[f"start:{state}"])
+            for name in (f"state:{state}", f"start:{state}"):
+                found[name] = torch.zeros_like(self.tensors[name])
         # The longest delay first: what a step still hands over is added up in the order of the loop.
         names = zip(self.back.graph.signature.states, self.back.adjoint.carried, strict=True)
         for name, (state, delay) in sorted(names, key=lambda named: -named[1][1]):
             before, start = found[f"state:{state}"], found[f"start:{state}"]
-            assert before is not None and start is not None
             width = before.shape[-1]
             last = self._left_over(name, delay, width)
             if self.fresh is not None:  # what a reset before the first step cut off
@@ -221,7 +198,7 @@ class _Backward:
         """The last values of a backward state (delay, B, n): what it would still hand to earlier steps."""
         if name in self.given.rings:
             return real(self.given.rings[name], width)
-        before, start = self._rings()[name]
+        before, start = self.rings[name]
         values = self.given.sequences[self.back.next[name]]
         kept = range(1, delay + 1)
         last = torch.stack([self.timeline.earlier(values, before, start, k, self.timeline.end) for k in kept])

@@ -11,16 +11,10 @@ from torch.nn import functional
 
 from unrolled import _native
 from unrolled.engines.engine import Steps
+from unrolled.engines.native.layout import LANES, whole_vectors
 from unrolled.engines.native.lowering import Earlier
 from unrolled.engines.native.plan import Ready
 from unrolled.engines.past import Timeline
-
-LANES = 16  # rows of the core's buffers are whole vectors
-
-
-def whole_vectors(size: int) -> int:
-    """`size` rounded up to whole vectors."""
-    return (size + LANES - 1) // LANES * LANES
 
 
 def padded(value: Tensor) -> Tensor:
@@ -36,7 +30,7 @@ def real(value: Tensor, width: int) -> Tensor:
 
 @dataclass
 class Shifts:
-    """Earlier values of one sequence: its values and the history of its state, in the core's layout."""
+    """Earlier values of one sequence: its values and the history of its state."""
 
     values: Tensor
     before: Tensor
@@ -45,24 +39,24 @@ class Shifts:
 
 @dataclass
 class Data:
-    """What one run reads, by the names of its program; all values padded.
+    """What one run reads, by the names of its program.
 
-    `rings[name]`: (initial (K, B, n), start (B, n)) of a looped state; `collect` whether resets hand back what they
-    throw away; `shifts[earlier]`: the sequences that shifted values come from.
+    `tensors`: sequences, rows, vectors and matrices; `rings[name]`: (initial (K, B, n), start (B, n)) of a state;
+    `collect` whether resets hand back what they throw away; `shifts[earlier]`: the sequences of an earlier run that
+    shifted values come from, and `forward` its timeline where it was another.
     """
 
     steps: Steps
     timeline: Timeline
     dtype: torch.dtype
-    sequences: Mapping[str, Tensor]
-    matrices: Mapping[str, Tensor]
-    indices: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor]
+    indices: Tensor | None
     rings: Mapping[str, tuple[Tensor, Tensor]]
     shifts: Mapping[Earlier, Shifts]
     clock: Tensor | None
     resets: Tensor | None
     collect: bool = False
-    forward: Timeline | None = None  # of the run that wrote the shifted sequences, where it was another
+    forward: Timeline | None = None
     results: Sequence[tuple[int, ...]] = ()
 
 
@@ -84,7 +78,7 @@ def call(ready: Ready, data: Data) -> Given:
 class _Call:
     def __init__(self, ready: Ready, data: Data) -> None:
         self.ready = ready
-        self.low = ready.lowered
+        self.layout = ready.layout
         self.data = data
         self.alive: list[Tensor] = []  # the core holds addresses only
 
@@ -95,97 +89,77 @@ class _Call:
         return value.data_ptr()
 
     def run(self) -> Given:
-        given = Given()
+        data, given = self.data, Given()
         buffers = self._buffers(given)
         rings = self._rings(given)
         matrices, tables = self._matrices()
-        given.results = [torch.empty(shape, dtype=self.data.dtype) for shape in self.data.results]
-        entry = _native.run_float if self.data.dtype == torch.float32 else _native.run_double
+        given.results = [torch.empty(shape, dtype=data.dtype) for shape in data.results]
+        entry = _native.run_float if data.dtype == torch.float32 else _native.run_double
         entry(
             self.ready.handle,
             buffers,
             rings,
             matrices,
             tables,
-            [self._address(self.data.indices[name]) for name in self.low.lookups],
+            [self._address(data.indices) for _ in self.ready.lowered.lookups],
             self._histories(given),
             [value.data_ptr() for value in given.results],
-            list(self.data.steps.counts),
-            self.data.steps.rows,
-            self.data.steps.reverse,
-            self._address(self.data.clock),
-            self._address(self.data.resets),
+            data.steps.listed,
+            data.steps.rows,
+            data.steps.reverse,
+            self._address(data.clock),
+            self._address(data.resets),
             torch.get_num_threads(),
         )
         return given
 
     def _buffers(self, given: Given) -> list[int]:
-        addresses = [0] * len(self.low.program.buffers)
-        for name, buffer in self.low.external.items():
-            addresses[buffer] = self._address(self.data.sequences[name])
-        for position, buffer in self.low.exported.items():
-            shape = self.low.program.buffers[buffer]
-            if not shape.inside:
-                # Room for whole vectors to be read beyond the last row.
-                rows = torch.empty(
-                    self.data.steps.total * whole_vectors(shape.width) + LANES * 4, dtype=self.data.dtype
-                )
-                size = self.data.steps.total * whole_vectors(shape.width)
-                given.sequences[position] = rows[:size].view(
-                    self.data.steps.total, whole_vectors(shape.width)
-                )
-                addresses[buffer] = self._address(rows)
+        addresses = [0] * self.layout.buffers
+        for name, buffer in self.layout.brought:
+            addresses[buffer] = self._address(padded(self.data.tensors[name]))
+        total = self.data.steps.total
+        for position, buffer, step in self.layout.given:
+            # Room for whole vectors to be read beyond the last row.
+            rows = torch.empty(total * step + LANES * 4, dtype=self.data.dtype)
+            given.sequences[position] = rows.as_strided((total, step), (step, 1))
+            addresses[buffer] = rows.data_ptr()
         return addresses
 
     def _rings(self, given: Given) -> list[int]:
-        found = [0] * (4 * len(self.low.program.buffers))
-        for name, buffer in self.low.rings.items():
-            initial, start = self.data.rings[name]
-            final = torch.empty_like(initial)
-            given.rings[name] = final
-            collect = torch.zeros_like(start) if self.data.collect else None
-            if collect is not None:
-                given.collected[name] = collect
-            places = [self._address(value) for value in (initial, final, start, collect)]
-            found[4 * buffer : 4 * buffer + 4] = places
+        found = [0] * (4 * self.layout.buffers)
+        for name, place in self.layout.rings:
+            initial, start = map(padded, self.data.rings[name])
+            final = given.rings[name] = torch.empty_like(initial)
+            found[place] = self._address(initial)
+            found[place + 1] = final.data_ptr()
+            found[place + 2] = self._address(start)
+            if self.data.collect:
+                given.collected[name] = torch.zeros_like(start)
+                found[place + 3] = given.collected[name].data_ptr()
         return found
 
     def _matrices(self) -> tuple[list[int], list[int]]:
-        looked_up = {f.matrix for g in self.low.program.groups for s in g for gate in s.gates for f in gate.factors
-                     if f.lookup >= 0}  # fmt: skip
-        found, tables = [], []
-        for i, (name, turned) in enumerate(self.low.matrices):
-            matrix = self.data.matrices[name]
-            self.alive.append(matrix)
-            row, column = matrix.stride()
-            if turned:
-                row, column = column, row
-            table = padded(matrix if turned else matrix.t()) if i in looked_up else None
-            found += [0 if table is not None else matrix.data_ptr(), row, column]
-            tables.append(self._address(table))
+        found: list[int] = []
+        tables: list[int] = []
+        for name, turned, table in self.layout.matrices:
+            matrix = self.data.tensors[name]
+            if table:
+                found += (0, *matrix.stride())
+                tables.append(self._address(padded(matrix if turned else matrix.t())))
+            else:
+                found += (self._address(matrix), *matrix.stride()[:: -1 if turned else 1])
+                tables.append(0)
         return found, tables
 
     def _histories(self, given: Given) -> list[int]:
-        found = []
-        for earlier in self.low.histories:
-            shifts = self.data.shifts.get(earlier)
+        found: list[int] = []
+        for earlier in self.ready.lowered.histories:
+            shifts, timeline = self.data.shifts.get(earlier), self.data.forward or self.data.timeline
             if shifts is None:  # a sequence this very run writes
                 own = given.sequences[int(earlier.source.removeprefix("own:").removeprefix("v"))]
-                before, start = self.data.rings[earlier.state]
-                shifts = Shifts(own, before, start)
-                timeline = self.data.timeline
-            else:
-                timeline = self.forward_timeline
+                shifts, timeline = Shifts(own, *self.data.rings[earlier.state]), self.data.timeline
             index = timeline.shift(earlier.delay, len(shifts.before))
-            step = whole_vectors(shifts.start.shape[-1])
-            found += [
-                *map(self._address, (shifts.values, shifts.before, shifts.start, index)),
-                step,
-                len(shifts.before),
-            ]
+            values = (padded(shifts.values), padded(shifts.before), padded(shifts.start), index)
+            found += map(self._address, values)
+            found += (whole_vectors(shifts.start.shape[-1]), len(shifts.before))
         return found
-
-    @property
-    def forward_timeline(self) -> Timeline:
-        """The timeline of sequences that an earlier run wrote."""
-        return self.data.forward or self.data.timeline

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from unrolled.engines.engine import Job, Steps
-from unrolled.engines.native.call import Data, Shifts, call, padded, real
+from unrolled.engines.native.call import Data, Shifts, call, real
 from unrolled.engines.native.plan import Plan, Ready
 from unrolled.engines.past import Timeline
 from unrolled.engines.reference import Reference
 
 
-@dataclass(frozen=True)
+@dataclass
 class Setting:
     """What a run needs beside tensors that may carry a gradient; `names` say what those tensors are, in order."""
 
@@ -32,43 +32,32 @@ class Setting:
         return dict(zip(self.names, tensors, strict=True))
 
 
-def _width(plan: Plan, position: int) -> int:
-    return plan.graph.size(position).value(plan.letters)
-
-
 def forward(setting: Setting, tensors: Mapping[str, Tensor], keep: bool) -> tuple[Tensor, ...]:
     """Output, final rings, further sequences and, when `keep`, what the backward reads (padded)."""
     plan = setting.plan
     ready = plan.training if keep else plan.inference
     given = call(ready, _forward_data(setting, tensors, ready))
-    sequences = [given.sequences[i] for i in (plan.graph.output, *plan.further)]
-    widths = [_width(plan, i) for i in (plan.graph.output, *plan.further)]
-    output, *rest = [real(value, width) for value, width in zip(sequences, widths, strict=True)]
-    finals = [real(given.rings[n], tensors[f"state:{n}"].shape[-1]) for n in sorted(plan.looped)]
+    output, *rest = [real(given.sequences[i], width) for i, width in plan.given]
+    finals = [real(given.rings[n], tensors[f"state:{n}"].shape[-1]) for n in plan.carried]
     kept = [given.sequences[i] for i in plan.kept] if keep else []
     return (output, *finals, *rest, *kept)
 
 
 def _forward_data(setting: Setting, tensors: Mapping[str, Tensor], ready: Ready) -> Data:
     plan = setting.plan
-    names = {plan.input: "x", **{earlier.source: earlier.source for earlier in ready.lowered.histories}}
-    sequences = {name: padded(tensors[names.get(name, name)]) for name in ready.lowered.external}
     shifts = {
-        earlier: Shifts(
-            *(padded(tensors[f"{kind}:{earlier.state}"]) for kind in ("forced", "state", "start"))
-        )
+        earlier: Shifts(*(tensors[f"{kind}:{earlier.state}"] for kind in ("forced", "state", "start")))
         for earlier in ready.lowered.histories
         if earlier.state in plan.forced
     }
-    states = plan.graph.signature.states
+    rings = {n: (tensors[f"state:{n}"], tensors[f"start:{n}"]) for n in plan.graph.signature.states}
     return Data(
         steps=setting.steps,
         timeline=setting.timeline,
-        dtype=tensors[f"state:{states[0]}"].dtype,
-        sequences=sequences,
-        matrices={name: v for name, v in tensors.items() if v.dim() == 2 and name.startswith("p")},
-        indices={} if setting.indices is None else {plan.input: setting.indices},
-        rings={n: (padded(tensors[f"state:{n}"]), padded(tensors[f"start:{n}"])) for n in states},
+        dtype=next(iter(rings.values()))[0].dtype,
+        tensors={plan.input: tensors["x"], **tensors} if setting.indices is None else tensors,
+        indices=setting.indices,
+        rings=rings,
         shifts=shifts,
         clock=setting.clock,
         resets=setting.resets,
@@ -94,5 +83,5 @@ def twin(setting: Setting, tensors: Mapping[str, Tensor], keep: bool) -> tuple[T
         static={name: tensors[name] for name, _ in plan.inside.statics},
     )
     outcome = Reference().run(job)
-    finals = [outcome.states[name] for name in sorted(plan.looped)]
+    finals = [outcome.states[name] for name in plan.carried]
     return (outcome.output, *finals, *(outcome.records[str(i)] for i in further))

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from unrolled import _native
+from unrolled.engines.native.layout import Layout, whole_vectors
 from unrolled.engines.native.lowering import Earlier, Lowered, Lowering
 from unrolled.engines.native.program import BUFFER, Delta, Operand, Outer, Total
 from unrolled.equations import Graph, Schedule
 from unrolled.equations.adjoint import Adjoint, adjoint
 from unrolled.equations.interior import Interior, interior
 from unrolled.equations.schedule import plan
+
+OWN = ("parameter", "static")  # the operations of values that a cell is given
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,11 @@ class Ready:
 
     lowered: Lowered
     handle: _native.Program
+
+    @cached_property
+    def layout(self) -> Layout:
+        """What every call of it hands over."""
+        return Layout.of(self.lowered)
 
     @classmethod
     def of(cls, lowered: Lowered) -> Ready:
@@ -45,6 +53,7 @@ class Plan:
         self.next = dict(zip(self.graph.signature.states, self.graph.next_states, strict=True))
         self.schedule = plan(self.graph, self.forced, self.inside.records)
         self.looped = self.schedule.kinds.looped
+        self.carried = sorted(self.looped)
         self._backward: dict[bool, Backward] = {}
 
     # --- forward ---------------------------------------------------------------------------------
@@ -59,6 +68,27 @@ class Plan:
     def further(self) -> list[int]:
         """The sequences beside the output that a run gives, in order."""
         return sorted(self.results - {self.graph.output})
+
+    @cached_property
+    def given(self) -> list[tuple[int, int]]:
+        """The sequences that a run gives, with their sizes: the output, then the further ones."""
+        sizes = self.graph.size
+        return [(i, sizes(i).value(self.letters)) for i in (self.graph.output, *self.further)]
+
+    @cached_property
+    def taken(self) -> list[tuple[str, str]]:
+        """The parameters and static inputs of the interior that are the cell's own: (name here, name there)."""
+        nodes = self.whole.graph.nodes
+        return [(name, str(nodes[i].value)) for name, i in self._outside() if nodes[i].operation in OWN]
+
+    @cached_property
+    def derived(self) -> list[tuple[str, int]]:
+        """The others, which are computed once a call: (name here, node of the whole graph)."""
+        nodes = self.whole.graph.nodes
+        return [(name, i) for name, i in self._outside() if nodes[i].operation not in OWN]
+
+    def _outside(self) -> tuple[tuple[str, int], ...]:
+        return (*self.inside.parameters, *self.inside.statics)
 
     @cached_property
     def has_clock(self) -> bool:
@@ -127,9 +157,9 @@ class Plan:
 
 
 class Backward:
-    """The backward program, and which of its results belongs to what.
+    """The backward program, and which of its results belongs to what: first `matrices`, then `vectors`.
 
-    `matrices[k]`: (parameter, index of the result, whether it comes turned, as lookups give it).
+    Both hold (parameter, node of the backward graph): the vector of an outer product, the sequence of a sum.
     """
 
     def __init__(self, plan: Plan, of_input: bool) -> None:
@@ -194,6 +224,43 @@ class Backward:
                     found[i] = Earlier(name, f"own:{self.next[name]}", delay)
         return found
 
+    # --- what every call of it asks ----------------------------------------------------------------
+
+    @cached_property
+    def rings(self) -> list[tuple[str, str, int, int, bool]]:
+        """(name, forward state, slots, row step, whether it takes the gradient of the final state) of each state."""
+        deepest, kept = self.plan.graph.delays(), self.graph.delays()
+        carried = zip(self.graph.signature.states, self.adjoint.carried, strict=True)
+        return [
+            (name, state, kept[name], self._step(state), delay == deepest[state])
+            for name, (state, delay) in carried
+        ]
+
+    def _step(self, state: str) -> int:
+        graph = self.plan.graph
+        return whole_vectors(graph.size(graph.leaf[state]).value(self.plan.letters))
+
+    @cached_property
+    def outer_results(self) -> list[tuple[str, bool]]:
+        """Of each matrix result: the parameter, and whether the result comes turned, as lookups give it."""
+        indices = self.lowering.indices
+        return [(name, str(self.graph.nodes[vector].value) in indices) for name, vector in self.matrices]
+
+    @cached_property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the results."""
+        found: dict[int, tuple[int, ...]] = {}
+        for outer in self.lowered.program.outers:
+            for delta in outer.deltas:
+                rows, columns = delta.rows, outer.columns
+                turned = (columns, whole_vectors(rows))
+                found[delta.out] = (rows, whole_vectors(columns)) if outer.lookup < 0 else turned
+        for total in self.lowered.program.totals:
+            found[total.out] = (whole_vectors(total.width),)
+        return [found[i] for i in range(len(found))]
+
+    # --- sums over all steps -----------------------------------------------------------------------
+
     def _outers(self) -> None:
         by_vector: dict[int, Outer] = {}
         for leaf, delta, vector in self.adjoint.matrices:
@@ -236,9 +303,9 @@ class Backward:
 
 def plan_for(schedule: Schedule, letters: Mapping[str, int], indices: bool) -> Plan:
     """The plan of a schedule, made on first use and kept with it."""
-    key = ("native", tuple(sorted(letters.items())), indices)
-    if key not in schedule.plans:
-        schedule.plans[key] = Plan(schedule, letters, indices)
-    found = schedule.plans[key]
+    key = ("native", tuple(letters.items()), indices)
+    found = schedule.plans.get(key)
+    if found is None:
+        found = schedule.plans[key] = Plan(schedule, letters, indices)
     assert isinstance(found, Plan)
     return found

@@ -16,7 +16,6 @@ from unrolled.engines.past import timeline
 from unrolled.engines.reference import Reference
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # the core is no torch operation: a compiled model runs it as it is
 def run(job: Job) -> Outcome:
     """Run one layer in one direction; under `torch.func` transforms every operation must be torch's."""
     if torch._C._are_functorch_transforms_active():
@@ -31,45 +30,49 @@ class _Run:
         self.job = job
         self.timeline = timeline(job.steps, job.resets, job.clock.device)
         self.plan = plan_for(job.schedule, job.letters, not job.x.is_floating_point())
-        self.inside = self.plan.inside
 
     def tensors(self) -> dict[str, Tensor]:
-        job = self.job
-        dtype = next(iter(job.states.values())).dtype
-        outside = Outside(self.plan.whole.graph, job.letters, {**job.parameters, **job.static}, dtype)
-        found = {} if self.plan.indices else {"x": job.x}
+        job, plan = self.job, self.plan
+        found = {} if plan.indices else {"x": job.x}
         for name in job.states:
-            found |= {f"state:{name}": job.states[name], f"start:{name}": job.start[name]}
-        found |= {f"forced:{name}": value for name, value in job.forced.items()}
-        return found | {name: outside.value(i) for name, i in (*self.inside.parameters, *self.inside.statics)}
+            found[f"state:{name}"] = job.states[name]
+            found[f"start:{name}"] = job.start[name]
+        for name, value in job.forced.items():
+            found[f"forced:{name}"] = value
+        given = {**job.parameters, **job.static}
+        for name, source in plan.taken:
+            found[name] = given[source]
+        if plan.derived:
+            dtype = next(iter(job.states.values())).dtype
+            outside = Outside(plan.whole.graph, job.letters, given, dtype)
+            found |= {name: outside.value(i) for name, i in plan.derived}
+        return found
 
     def outcome(self) -> Outcome:
-        tensors = self.tensors()
+        job, plan, tensors = self.job, self.plan, self.tensors()
         setting = Setting(
-            self.plan,
-            self.job.steps,
+            plan,
+            job.steps,
             self.timeline,
-            self.job.clock,
+            job.clock,
             self._clock(),
-            None if self.job.resets is None else self.job.resets.contiguous(),
-            self.job.x if self.plan.indices else None,
+            None if job.resets is None else job.resets.contiguous(),
+            job.x if plan.indices else None,
             tuple(tensors),
         )
-        looped = sorted(self.plan.looped)
-        keep = torch.is_grad_enabled() and any(value.requires_grad for value in tensors.values())
-        if keep:
-            results: tuple[Tensor, ...] = Run.apply(setting, keep, *tensors.values())  # type: ignore[no-untyped-call]
+        if torch.is_grad_enabled() and any(value.requires_grad for value in tensors.values()):
+            results: tuple[Tensor, ...] = Run.apply(setting, *tensors.values())  # type: ignore[no-untyped-call]
         else:
             results = forward(setting, tensors, keep=False)
-        output, *rest = results
-        finals = dict(zip(looped, rest[: len(looped)], strict=True))
-        sequences = dict(zip(self.plan.further, rest[len(looped) :], strict=False))
-        sequences[self.plan.graph.output] = output
+        count = 1 + len(plan.carried)
+        finals = dict(zip(plan.carried, results[1:count], strict=True))
+        sequences = dict(zip(plan.further, results[count:], strict=False))
+        sequences[plan.graph.output] = results[0]
         return Outcome(
-            output=output,
-            states={name: self._final(name, finals, sequences, tensors) for name in self.job.states},
-            clock=self.timeline.final_clock(self.job.clock),
-            records={name: sequences[i] for name, i in self.inside.records},
+            output=results[0],
+            states={name: self._final(name, finals, sequences, tensors) for name in job.states},
+            clock=self.timeline.final_clock(job.clock),
+            records={name: sequences[i] for name, i in plan.inside.records},
         )
 
     def _clock(self) -> Tensor | None:

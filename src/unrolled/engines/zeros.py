@@ -1,0 +1,21 @@
+"""Zeros that are only read, shared by the calls that need the same ones."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+def read_only_zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Zeros that nobody may write to; made anew for made-up tensors, which are not for sharing."""
+    if torch._C._len_torch_dispatch_stack() > 0:
+        return torch.zeros(shape, dtype=dtype, device=device)
+    return _shared(shape, dtype, device)
+
+
+@lru_cache(maxsize=16)
+def _shared(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # later calls may compute gradients
+        return torch.zeros(shape, dtype=dtype, device=device)
