@@ -4,5 +4,6 @@
 #include <nanobind/nanobind.h>
 
 void bind_executor(nanobind::module_& module);
+void bind_memory(nanobind::module_& module);
 void bind_kernels(nanobind::module_& module);
 void bind_stream(nanobind::module_& module);

@@ -19,6 +19,31 @@ void Runner<T>::measure() {
   offsets_.assign(call_.time + 1, 0);
   for (std::int64_t t = 0; t < call_.time; ++t) offsets_[t + 1] = offsets_[t] + call_.counts[t];
   total_ = offsets_[call_.time];
+  cut();
+}
+
+// Sequences inside the core are as long as a chunk, so a chunk's are read again while they are in the cache. Long
+// ones pay where gradients are added to large matrices, which are read and written once for every chunk.
+template <class T>
+std::int64_t Runner<T>::chunk_length() const {
+  std::int64_t entries = 0;
+  for (const Matrix& matrix : program_.matrices) entries += matrix.rows * matrix.columns;
+  return entries * static_cast<std::int64_t>(sizeof(T)) > kLargeMatrices && !program_.outers.empty() ? kLongChunk : kShortChunk;
+}
+
+template <class T>
+void Runner<T>::cut() {
+  chunks_.clear();
+  const std::int64_t length = chunk_length();
+  std::int64_t before = 0;
+  for (std::int64_t tick = 0; tick < call_.time;) {
+    const std::int64_t first = tick;
+    std::int64_t positions = call_.counts[step_of(tick++)];
+    while (tick < call_.time && positions + call_.counts[step_of(tick)] <= length) positions += call_.counts[step_of(tick++)];
+    const std::int64_t low = std::min(step_of(first), step_of(tick - 1));
+    chunks_.push_back({first, tick, offsets_[low], offsets_[low] + positions, before == 0});
+    before += positions;
+  }
 }
 
 template <class T>
@@ -27,7 +52,9 @@ void Runner<T>::place_buffers() {
   for (std::size_t i = 0; i < program_.buffers.size(); ++i) {
     const Buffer& buffer = program_.buffers[i];
     if (!buffer.inside) continue;
-    std::int64_t rows = buffer.home == Home::sequence ? total_ : call_.rows;
+    std::int64_t rows = call_.rows;
+    if (buffer.home == Home::sequence)
+      for (const Chunk& chunk : chunks_) rows = std::max(rows, chunk.end - chunk.begin);
     if (buffer.home == Home::ring) rows *= buffer.slots + 1;
     owned_.push_back(reserve<T>(std::max<std::int64_t>(rows, 1) * buffer.step));
     buffers_[i] = owned_.back().get();
@@ -75,11 +102,9 @@ void Runner<T>::prepare() {
       packed_[i] = reserve<T>(whole_vectors(program_.matrices[i].rows) * program_.matrices[i].columns);
   const int threads = std::max(1, call_.threads);
   workers_.resize(threads);
-  for (Worker& worker : workers_) {
+  for (Worker& worker : workers_)
     worker.temporaries = reserve<T>(static_cast<std::int64_t>(program_.temporaries) * kTileRows * kUnits);
-    worker.base.resize(program_.operands.size());
-    worker.here.resize(program_.operands.size());
-  }
+  share();
   unrolled::run(threads, [&](int thread) {
     for (std::size_t i = thread; i < packed_.size(); i += threads) pack(static_cast<int>(i));
   });
@@ -87,133 +112,154 @@ void Runner<T>::prepare() {
 
 template <class T>
 void Runner<T>::run() {
+  if (total_ == 0) no_gradients();
+  for (Worker& worker : workers_) worker.running = worker.first;
   const int threads = static_cast<int>(workers_.size());
-  all_at_once(program_.groups[0]);
-  if (!program_.groups[1].empty()) loop();
-  all_at_once(program_.groups[2]);
-  if (program_.outers.empty() && program_.totals.empty()) return;
+  Barrier barrier(threads);
   unrolled::run(threads, [&](int thread) {
-    outers(thread, threads);
-    totals(thread, threads);
+    const Barrier::Share share(barrier);
+    through(thread, barrier);
   });
+}
+
+template <class T>
+void Runner<T>::through(int thread, Barrier& barrier) {
+  Worker& worker = workers_[thread];
+  for (const Chunk& chunk : chunks_) {
+    all_at_once(program_.groups[0], chunk, thread, barrier);
+    if (!own_) barrier.wait();
+    if (by_rows_)
+      rows_through_time(worker, chunk);
+    else
+      tiles_through_time(thread, chunk, barrier);
+    if (!own_) barrier.wait();
+    all_at_once(program_.groups[2], chunk, thread, barrier);
+    barrier.wait();
+    outers(chunk, thread);
+    totals(chunk, thread);
+    if (&chunk != &chunks_.back()) barrier.wait();
+  }
+  if (by_rows_ || thread == 0) end_rows(worker);
 }
 
 // --- groups without a loop --------------------------------------------------------------------------------
 
+// A tile of the stage for all positions, then the next: its matrices stay in the cache.
 template <class T>
-void Runner<T>::all_at_once(const std::vector<Stage>& group) {
-  const int threads = static_cast<int>(workers_.size());
-  for (const Stage& stage : group) {
-    const std::int64_t pieces = (total_ + kAtOnce - 1) / kAtOnce;
-    unrolled::run(threads, [&](int thread) {
-      const std::int64_t begin = pieces * thread / threads * kAtOnce;
-      const std::int64_t end = std::min(total_, pieces * (thread + 1) / threads * kAtOnce);
-      for (std::int64_t at = begin; at < end; at += kAtOnce)
-        piece_of_all(stage, workers_[thread], at, std::min(end, at + kAtOnce));
-    });
+void Runner<T>::all_at_once(const std::vector<Stage>& group, const Chunk& chunk, int thread, Barrier& barrier) {
+  Worker& worker = workers_[thread];
+  const bool gathers = std::any_of(group.begin(), group.end(), [](const Stage& stage) { return stage.work == Work::gather; });
+  for (const Stage& work : group) {
+    take_parts(worker, chunk, thread, work.by_row);
+    const std::int64_t tile_count = work.work == Work::tiles ? (whole_vectors(work.width) + kUnits - 1) / kUnits : 1;
+    for (std::int64_t tile = 0; tile < tile_count; ++tile)
+      for (const Part& part : worker.parts) stage(work, worker, part, tile, tile + 1);
+    if (gathers) barrier.wait();  // earlier positions may be another thread's
   }
 }
 
+// A thread's parts of a chunk: its own rows at every step, or a share of all positions.
 template <class T>
-void Runner<T>::piece_of_all(const Stage& work, Worker& worker, std::int64_t begin, std::int64_t end) {
-  const std::int64_t tile_count = (whole_vectors(work.width) + kUnits - 1) / kUnits;
-  if (!work.by_row) {
-    stage(work, worker, Part{0, begin, static_cast<int>(end - begin), 0}, 0, tile_count);
+void Runner<T>::take_parts(Worker& worker, const Chunk& chunk, int thread, bool by_row) const {
+  const std::int64_t threads = static_cast<std::int64_t>(workers_.size());
+  worker.parts.clear();
+  std::int64_t begin = chunk.begin, end = chunk.end;
+  if (!own_) {
+    const std::int64_t blocks = (end - begin + kTileRows - 1) / kTileRows;
+    end = std::min(chunk.end, begin + blocks * (thread + 1) / threads * kTileRows);
+    begin += blocks * thread / threads * kTileRows;
+  }
+  if (!by_row && (!own_ || threads == 1)) {
+    if (end > begin) worker.parts.push_back(Part{0, begin, static_cast<int>(end - begin), 0, chunk.begin});
     return;
   }
-  std::int64_t t = std::upper_bound(offsets_.begin(), offsets_.end(), begin) - offsets_.begin() - 1;
-  while (begin < end) {
-    const std::int64_t stop = std::min(end, offsets_[t + 1]);
-    stage(work, worker, Part{begin - offsets_[t], begin, static_cast<int>(stop - begin), 0}, 0, tile_count);
-    begin = stop;
-    ++t;
+  const std::int64_t low = std::min(step_of(chunk.first_tick), step_of(chunk.last_tick - 1));
+  for (std::int64_t t = low; t < low + chunk.last_tick - chunk.first_tick; ++t) {
+    const std::int64_t first = std::max(begin, offsets_[t] + (own_ ? worker.first : 0));
+    const std::int64_t last = std::min(end, own_ ? std::min(offsets_[t] + worker.last, offsets_[t + 1]) : offsets_[t + 1]);
+    if (last > first) worker.parts.push_back(Part{first - offsets_[t], first, static_cast<int>(last - first), 0, chunk.begin});
   }
 }
 
 // --- the loop ---------------------------------------------------------------------------------------------
 
-// Rows are shared out so that every thread has about the same number of real steps.
+// Rows are shared out so that every thread has about the same number of real steps; of too few rows the tiles are.
 template <class T>
-std::vector<std::int64_t> Runner<T>::shares() const {
-  const int threads = static_cast<int>(workers_.size());
-  std::vector<std::int64_t> lengths(call_.rows, 0), borders{0};
+void Runner<T>::share() {
+  const std::int64_t threads = static_cast<std::int64_t>(workers_.size());
+  const std::int64_t widest = call_.time == 0 ? 0 : call_.counts[0];
+  by_rows_ = threads == 1 || widest >= 6 * threads;
+  std::vector<std::int64_t> lengths(call_.rows, 0);
   for (std::int64_t t = 0; t < call_.time; ++t)
     if (call_.counts[t] > 0) ++lengths[call_.counts[t] - 1];  // rows that have at least t+1 steps end here
   for (std::int64_t row = call_.rows - 1; row > 0; --row) lengths[row - 1] += lengths[row];
   std::int64_t done = 0, row = 0;
-  for (int thread = 1; thread < threads; ++thread) {
-    while (row < call_.rows && done * threads < total_ * thread) done += lengths[row++];
-    borders.push_back(row);
+  own_ = by_rows_;
+  for (std::int64_t thread = 0; thread < threads; ++thread) {
+    Worker& worker = workers_[thread];
+    worker.first = row;
+    while (row < call_.rows && (thread + 1 == threads || done * threads < total_ * (thread + 1))) done += lengths[row++];
+    worker.last = row;
+    own_ = own_ && (threads == 1 || worker.last - worker.first >= kOwnRows);
+    if (!by_rows_ && thread == 0) {  // it looks after the rows of all
+      worker.first = 0;
+      worker.last = call_.rows;
+    }
   }
-  borders.push_back(call_.rows);
-  return borders;
+}
+
+// Rows begin and end where their number changes.
+template <class T>
+void Runner<T>::run_rows(Worker& worker, std::int64_t now, std::int64_t tick) {
+  if (now > worker.running) enter(worker.running, now, tick);
+  if (now < worker.running) leave(now, worker.running, tick);
+  worker.running = now;
 }
 
 template <class T>
-void Runner<T>::loop() {
-  const int threads = static_cast<int>(workers_.size());
-  const std::int64_t widest = call_.time == 0 ? 0 : call_.counts[0];
-  if (threads > 1 && widest < 6 * threads) {
-    Barrier barrier(threads);
-    unrolled::run(threads, [&](int thread) { tiles_through_time(thread, workers_[thread], barrier); });
-    return;
-  }
-  const std::vector<std::int64_t> borders = shares();
-  unrolled::run(threads, [&](int thread) { rows_through_time(workers_[thread], borders[thread], borders[thread + 1]); });
+void Runner<T>::end_rows(Worker& worker) {
+  leave(worker.first, worker.running, call_.time);
+  // Rows without a single step keep what they came with.
+  const std::int64_t began = call_.time == 0 ? worker.first : std::clamp<std::int64_t>(call_.counts[0], worker.first, worker.last);
+  enter(began, worker.last, 0);
+  leave(began, worker.last, 0);
 }
 
 template <class T>
-void Runner<T>::rows_through_time(Worker& worker, std::int64_t first, std::int64_t last) {
-  std::int64_t running = first, tick = 0;
-  for (; tick < call_.time; ++tick) {
-    const std::int64_t step = call_.reverse ? call_.time - 1 - tick : tick;
-    const std::int64_t now = std::clamp<std::int64_t>(call_.counts[step], first, last);
-    if (now > running) enter(running, now, tick);
-    if (now < running) leave(now, running, tick);
-    running = now;
-    if (now == first) continue;
-    if (call_.resets != nullptr) reset(first, now, step, tick);
-    const Part part{first, offsets_[step] + first, static_cast<int>(now - first), tick};
+void Runner<T>::rows_through_time(Worker& worker, const Chunk& chunk) {
+  for (std::int64_t tick = chunk.first_tick; tick < chunk.last_tick; ++tick) {
+    const std::int64_t step = step_of(tick);
+    const std::int64_t now = std::clamp<std::int64_t>(call_.counts[step], worker.first, worker.last);
+    run_rows(worker, now, tick);
+    if (now == worker.first) continue;
+    if (call_.resets != nullptr) reset(worker.first, now, step, tick);
+    const Part part{worker.first, offsets_[step] + worker.first, static_cast<int>(now - worker.first), tick, chunk.begin};
     for (const Stage& work : program_.groups[1])
       stage(work, worker, part, 0, (whole_vectors(work.width) + kUnits - 1) / kUnits);
   }
-  leave(first, running, tick);
-  // Rows without a single step keep what they came with.
-  const std::int64_t began = call_.time == 0 ? first : std::clamp<std::int64_t>(call_.counts[0], first, last);
-  enter(began, last, 0);
-  leave(began, last, 0);
 }
 
-// Few rows: every thread computes some units of all rows, and waits for the others after each stage.
+// Every thread computes some units of all rows, and waits for the others after each stage.
 template <class T>
-void Runner<T>::tiles_through_time(int thread, Worker& worker, Barrier& barrier) {
+void Runner<T>::tiles_through_time(int thread, const Chunk& chunk, Barrier& barrier) {
   const std::int64_t threads = static_cast<std::int64_t>(workers_.size());
-  std::int64_t running = 0, tick = 0;
-  for (; tick < call_.time; ++tick) {
-    const std::int64_t step = call_.reverse ? call_.time - 1 - tick : tick;
-    const std::int64_t now = call_.counts[step];
+  for (std::int64_t tick = chunk.first_tick; tick < chunk.last_tick; ++tick) {
+    const std::int64_t step = step_of(tick), now = call_.counts[step];
     const bool resets = call_.resets != nullptr && any_reset(step);
-    if (now != running || resets) {
+    if (resets || tick == 0 || now != call_.counts[step_of(tick - 1)]) {
       if (thread == 0) {
-        if (now > running) enter(running, now, tick);
-        if (now < running) leave(now, running, tick);
+        run_rows(workers_[0], now, tick);
         if (resets) reset(0, now, step, tick);
       }
-      running = now;
       barrier.wait();
     }
-    const Part part{0, offsets_[step], static_cast<int>(now), tick};
+    const Part part{0, offsets_[step], static_cast<int>(now), tick, chunk.begin};
     for (const Stage& work : program_.groups[1]) {
       const std::int64_t count = (whole_vectors(work.width) + kUnits - 1) / kUnits;
-      stage(work, worker, part, count * thread / threads, count * (thread + 1) / threads);
+      stage(work, workers_[thread], part, count * thread / threads, count * (thread + 1) / threads);
       barrier.wait();
     }
   }
-  if (thread != 0) return;
-  leave(0, running, tick);
-  const std::int64_t began = call_.time == 0 ? 0 : call_.counts[0];
-  enter(began, call_.rows, 0);
-  leave(began, call_.rows, 0);
 }
 
 template <class T>

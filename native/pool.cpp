@@ -1,5 +1,6 @@
 #include "pool.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -49,12 +50,50 @@ struct Run {
   std::atomic<bool> failed = false;
   std::exception_ptr error = nullptr;
 
+  // Threads that belong to others get their modes back.
+  void execute_with_modes(int thread) noexcept {
+    const std::uint64_t before = floating_point_modes();
+    set_floating_point_modes(modes);
+    execute(thread);
+    set_floating_point_modes(before);
+  }
+
   void execute(int thread) noexcept {
     try {
       (*work)(thread);
     } catch (...) {
       if (!failed.exchange(true)) error = std::current_exception();
     }
+  }
+};
+
+thread_local bool inside = false;
+
+// The OpenMP threads of the process, if a library such as torch has brought some (GNU's; null otherwise). They spin
+// for milliseconds after every operation of that library, so threads of our own would have to fight them for cores.
+struct OpenMP {
+  using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
+  Parallel parallel = reinterpret_cast<Parallel>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+  int (*team)() = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"));
+  int (*number)() = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"));
+
+  explicit operator bool() const { return parallel && team && number; }
+};
+
+// One run on OpenMP threads. A team that is smaller than asked for does nothing: the threads must run together.
+struct Region {
+  const OpenMP& openmp;
+  Run& run;
+  int threads;
+  std::atomic<bool> done = false;
+
+  static void enter(void* at) {
+    auto& region = *static_cast<Region*>(at);
+    if (region.openmp.team() != region.threads) return;
+    inside = true;
+    region.run.execute_with_modes(region.openmp.number());
+    inside = false;
+    region.done = true;
   }
 };
 
@@ -80,8 +119,6 @@ struct alignas(64) Worker {
   [[noreturn]] void serve(int thread, Busy& busy);
 };
 
-thread_local bool inside = false;
-
 void Worker::serve(int thread, Busy& busy) {
   inside = true;
   for (std::uint32_t seen = 0;;) {
@@ -96,18 +133,33 @@ class Pool {
  public:
   void run(int threads, const std::function<void(int)>& work) {
     const std::lock_guard lock(mutex_);
-    grow(threads - 1);
     Run now{.work = &work, .modes = floating_point_modes()};
+    if (!run_on_openmp(threads, now)) run_on_own(threads, now);
+    if (now.error) std::rethrow_exception(now.error);
+  }
+
+  // A forked child has none of the OpenMP threads that its parent had, and OpenMP does not notice.
+  void stay_off_openmp() { may_use_openmp_ = false; }
+
+ private:
+  bool run_on_openmp(int threads, Run& now) {
+    static const OpenMP openmp;
+    if (!may_use_openmp_ || !openmp) return false;
+    Region region{openmp, now, threads};
+    openmp.parallel(&Region::enter, &region, static_cast<unsigned>(threads), 0);
+    return region.done;
+  }
+
+  void run_on_own(int threads, Run& now) {
+    grow(threads - 1);
     busy_.store(static_cast<std::uint32_t>(threads - 1), std::memory_order_relaxed);
     for (int i = 0; i < threads - 1; ++i) workers_[static_cast<std::size_t>(i)]->begin(&now);
     inside = true;
     now.execute(0);
     inside = false;
     for (std::uint32_t left = busy_; left > 0;) left = next_value(busy_, left);
-    if (now.error) std::rethrow_exception(now.error);
   }
 
- private:
   void grow(int workers) {
     while (static_cast<int>(workers_.size()) < workers) {
       auto worker = std::make_unique<Worker>();
@@ -118,6 +170,7 @@ class Pool {
   }
 
   std::mutex mutex_;
+  bool may_use_openmp_ = true;
   Busy busy_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
@@ -125,16 +178,19 @@ class Pool {
 // Never destroyed: its threads sleep until the process ends. A forked child has none of them and gets a new
 // one.
 std::atomic<Pool*> pool = nullptr;
+std::atomic<bool> forked = false;
 
 Pool& current_pool() {
   static const int once = pthread_atfork(nullptr, nullptr, [] {
     pool.store(nullptr);
+    forked.store(true);
     inside = false;
   });
   (void)once;
   Pool* found = pool.load(std::memory_order_acquire);
   if (found) return *found;
   auto made = std::make_unique<Pool>();
+  if (forked.load()) made->stay_off_openmp();
   if (pool.compare_exchange_strong(found, made.get())) found = made.release();
   return *found;
 }

@@ -9,8 +9,8 @@ namespace unrolled {
 // work(0), work(1), ..., work(threads - 1) at the same time, the caller being thread 0; returns when all are
 // done.
 //
-// The threads are started once and kept: they spin a little between runs, then sleep. They run with the
-// rounding and denormal modes of the caller. The first exception is thrown again here, after all have ended.
+// The threads are those of the process's OpenMP, where it has any. Otherwise they are started once and kept: they spin
+// a little between runs, then sleep. They run with the rounding and denormal modes of the caller. The first exception is thrown again here, after all have ended.
 // A second caller waits for the first; a run inside a run is refused with std::logic_error. A forked child
 // starts threads of its own.
 void run(int threads, const std::function<void(int)>& work);

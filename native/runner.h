@@ -9,16 +9,19 @@
 
 #include "executor.h"
 #include "kernels.h"
+#include "memory.h"
 #include "pool.h"
 
 namespace unrolled {
 
 constexpr int kTileRows = 24;    // rows of a tile: with all gates of 64 units it stays in the first-level cache
-constexpr int kAtOnce = 96;      // positions that groups without a loop take at once
-constexpr int kChunk = 128;      // steps that a matrix gradient adds up before it goes to memory
+constexpr int kAtOnce = 96;      // positions that a stream takes at once
+constexpr int kOwnRows = 12;     // with so many rows a product runs at full speed
+constexpr std::int64_t kShortChunk = 384, kLongChunk = 1024;  // positions
+constexpr std::int64_t kLargeMatrices = std::int64_t(1) << 20;  // bytes
 
 struct Free {
-  void operator()(void* at) const { std::free(at); }
+  void operator()(void* at) const { give_block(at); }
 };
 
 // Whether memory is given out full of NaN: tests set UNROLLED_POISON to show that nothing reads what nothing wrote.
@@ -30,10 +33,9 @@ inline bool poisoned() {
 // Memory that begins on a cache line, with room for whole vectors to be read beyond the end.
 template <class T>
 std::unique_ptr<T[], Free> reserve(std::int64_t entries) {
-  const std::size_t bytes = (static_cast<std::size_t>(entries) * sizeof(T) + 64 * sizeof(T) + 63) / 64 * 64;
-  void* at = std::aligned_alloc(64, bytes);
-  if (at == nullptr) throw std::bad_alloc();
-  if (poisoned()) std::fill_n(static_cast<T*>(at), bytes / sizeof(T), std::numeric_limits<T>::quiet_NaN());
+  const std::size_t room = static_cast<std::size_t>(entries) + 64;
+  void* at = take_block(room * sizeof(T));
+  if (poisoned()) std::fill_n(static_cast<T*>(at), room, std::numeric_limits<T>::quiet_NaN());
   return std::unique_ptr<T[], Free>(static_cast<T*>(at));
 }
 
@@ -41,7 +43,22 @@ std::unique_ptr<T[], Free> reserve(std::int64_t entries) {
 struct Part {
   std::int64_t row = 0, position = 0;
   int rows = 0;
-  std::int64_t tick = 0;  // how many steps of the loop came before
+  std::int64_t tick = 0;    // how many steps of the loop came before
+  std::int64_t origin = 0;  // the position at which sequences inside the core begin
+};
+
+// Steps that go through all groups before the next ones do, so that what they hand on stays in the cache.
+struct Chunk {
+  std::int64_t first_tick, last_tick;  // steps in the order of the run
+  std::int64_t begin, end;             // positions
+  bool fresh;                          // no positions came before
+};
+
+// Some rows of a matrix gradient: which delta, its first row, how many.
+struct Strip {
+  std::size_t delta;
+  std::int64_t row;
+  int rows;
 };
 
 template <class T>
@@ -55,23 +72,31 @@ class Runner {
  private:
   struct Worker {
     std::unique_ptr<T[], Free> temporaries;
-    std::vector<Rows<T>> base, here;
+    std::int64_t first = 0, last = 0;  // its rows of the batch
+    std::int64_t running = 0;          // the row behind the last of them that runs
+    std::vector<Part> parts;
   };
 
   // setup
   void place_buffers();
   void pack(int matrix);
   void number_rows();
+  void cut();
+  std::int64_t chunk_length() const;
+  void share();
+
+  void through(int thread, Barrier& barrier);
+  std::int64_t step_of(std::int64_t tick) const { return call_.reverse ? call_.time - 1 - tick : tick; }
 
   // groups without a loop
-  void all_at_once(const std::vector<Stage>& group);
-  void piece_of_all(const Stage& stage, Worker& worker, std::int64_t begin, std::int64_t end);
+  void all_at_once(const std::vector<Stage>& group, const Chunk& chunk, int thread, Barrier& barrier);
+  void take_parts(Worker& worker, const Chunk& chunk, int thread, bool by_row) const;
 
   // the loop
-  void loop();
-  std::vector<std::int64_t> shares() const;
-  void rows_through_time(Worker& worker, std::int64_t first, std::int64_t last);
-  void tiles_through_time(int thread, Worker& worker, Barrier& barrier);
+  void rows_through_time(Worker& worker, const Chunk& chunk);
+  void tiles_through_time(int thread, const Chunk& chunk, Barrier& barrier);
+  void run_rows(Worker& worker, std::int64_t now, std::int64_t tick);
+  void end_rows(Worker& worker);
   void enter(std::int64_t first, std::int64_t last, std::int64_t tick);
   void leave(std::int64_t first, std::int64_t last, std::int64_t ticks);
   void reset(std::int64_t first, std::int64_t last, std::int64_t step, std::int64_t tick);
@@ -91,16 +116,22 @@ class Runner {
   T* ring(int buffer, std::int64_t slot) const;
 
   // gradients of matrices
-  void outers(int thread, int threads);
-  void outer(const Outer& outer, int thread, int threads);
-  void scatter(const Outer& outer, int thread, int threads);
-  void totals(int thread, int threads);
+  void outers(const Chunk& chunk, int thread);
+  void outer(const Outer& outer, const Chunk& chunk, int thread);
+  void pack_positions(const Outer& outer, const Chunk& chunk, T* to);
+  void turn(const Outer& outer, const Chunk& chunk, const Strip* strips, std::size_t count, T* to);
+  void scatter(const Outer& outer, const Chunk& chunk, int thread);
+  void totals(const Chunk& chunk, int thread);
+  void no_gradients();
 
   const Program& program_;
   const Call<T>& call_;
   const Kernels<T>& kernels_;
   std::int64_t total_ = 0;
   std::vector<std::int64_t> offsets_;
+  std::vector<Chunk> chunks_;
+  bool by_rows_ = true;  // threads share out rows in the loop, not tiles
+  bool own_ = true;      // and stay with their rows in all groups
   std::vector<T*> buffers_;
   std::vector<std::unique_ptr<T[], Free>> owned_;
   std::vector<std::unique_ptr<T[], Free>> packed_;

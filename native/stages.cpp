@@ -14,7 +14,7 @@ Rows<T> Runner<T>::rows_of(const Operand& operand, Worker* worker, const Part& p
   const Buffer& buffer = program_.buffers[operand.index];
   switch (buffer.home) {
     case Home::sequence:
-      return {buffers_[operand.index] + part.position * buffer.step + operand.column, buffer.step};
+      return {buffers_[operand.index] + (part.position - (buffer.inside ? part.origin : 0)) * buffer.step + operand.column, buffer.step};
     case Home::vector:
       return {buffers_[operand.index] + operand.column, 0};
     case Home::ring:
@@ -41,7 +41,7 @@ void Runner<T>::tiles(const Stage& stage, Worker& worker, const Part& part, std:
     for (int block = 0, begin = 0; block < blocks; ++block) {
       const int end = (part.rows * (block + 1) / blocks + 5) / 6 * 6;
       const int stop = block + 1 == blocks ? part.rows : std::min(end, part.rows);
-      tile(stage, worker, Part{part.row + begin, part.position + begin, stop - begin, part.tick}, unit, columns);
+      tile(stage, worker, Part{part.row + begin, part.position + begin, stop - begin, part.tick, part.origin}, unit, columns);
       begin = stop;
     }
   }
