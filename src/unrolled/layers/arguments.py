@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Arguments:
-    """What a caller gave, as it came."""
+    """What a caller gave, as it came; `like` is a parameter of the layer, for its device and dtype."""
 
+    like: Tensor
     x: Tensor | None
     lengths: Tensor | Sequence[int] | None
     resets: Tensor | None
@@ -68,7 +69,7 @@ class _Reader:
     def __init__(self, layer: Recurrent, given: Arguments) -> None:
         self.layer = layer
         self.given = given
-        self.like = layer._like()
+        self.like = given.like
         self.single = False
         self.shape = (0, 0)
 

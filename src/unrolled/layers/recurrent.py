@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -177,10 +176,9 @@ class Recurrent(nn.Module):
     @property
     def engine(self) -> str:
         """The name of the engine that runs this layer where its parameters are now."""
-        return self._engine(self.schedule).name
+        return self._engine(self.schedule, self._like()).name
 
-    def _engine(self, schedule: Schedule) -> Engine:
-        like = self._like()
+    def _engine(self, schedule: Schedule, like: Tensor) -> Engine:
         return choose(schedule, like.device, like.dtype, self._engine_name)
 
     def _like(self) -> Tensor:
@@ -222,10 +220,13 @@ class Recurrent(nn.Module):
         Returns:
             The output (T, B, D * n) and the `State` after the last real step of every row.
         """
-        device = self._like().device.type
+        like = self._like()
+        device = like.device.type
         autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-        given = Arguments(x, lengths, resets, forced or {}, static or {}, steps, autocast)
-        with torch.autocast(device, enabled=False) if autocast else nullcontext():
+        given = Arguments(like, x, lengths, resets, forced or {}, static or {}, steps, autocast)
+        if not autocast:
+            return self._run(given, state)
+        with torch.autocast(device, enabled=False):
             return self._run(given, state)
 
     def stream(
@@ -250,7 +251,7 @@ class Recurrent(nn.Module):
     def _run(self, given: Arguments, state: Any) -> tuple[Tensor, State]:
         batch = arrange(self, given, state)
         schedule = self.cell.schedule(forced=tuple(batch.forced))
-        engine = self._engine(schedule)
+        engine = self._engine(schedule, given.like)
         carried = self._start_state(batch.packing.rows) if batch.state is None else batch.state
         values, ends = batch.x, list[CellState]()
         for layer in range(self.num_layers):

@@ -19,21 +19,20 @@ def results_of(setting: Setting) -> int:
 
 
 class Run(torch.autograd.Function):
-    """A run of the core that also gives what its backward run reads."""
+    """A run of the core that also gives what its backward run reads.
+
+    `setup_context` would cost more than everything else here, and only `torch.func` needs it, which never comes here.
+    """
 
     @staticmethod
-    def forward(setting: Setting, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Run the forward program."""
-        return forward(setting, setting.named(tensors), keep=True)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        """Keep the tensors of the run and what it gave."""
-        setting, *tensors = inputs
+    def forward(ctx: Any, setting: Setting, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Run the forward program; keep the tensors of the run and what it gave."""
+        output = forward(setting, setting.named(tensors), keep=True)
         ctx.setting, ctx.count = setting, len(tensors)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(*output[results_of(setting) :])
         ctx.save_for_backward(*tensors, *output)
+        return output
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
@@ -65,7 +64,7 @@ def _differentiable(
     gradients: Sequence[Tensor | None],
 ) -> tuple[Tensor, ...]:
     def run(*one: Tensor) -> tuple[Tensor, ...]:
-        return twin(setting, setting.named(one), keep=False)
+        return twin(setting, setting.named(one))
 
     whole = [
         torch.zeros_like(result) if gradient is None else gradient

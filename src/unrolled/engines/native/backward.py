@@ -45,8 +45,9 @@ class _Backward:
         self.of_states = any(name.startswith(("state:", "start:")) for name in wanted)
         count = 1 + len(plan.carried)
         # The sequences a run gave, and what arrives from after the run: None where nothing does.
-        positions = (plan.graph.output, *plan.further, *plan.kept)
-        self.sequences = dict(zip(positions, (results[0], *results[count:]), strict=True))
+        self.sequences: dict[int, Tensor | int] = {plan.graph.output: results[0]}
+        self.sequences.update(zip(plan.further, results[count:-1], strict=True))
+        self.sequences.update(plan.tape.places(results[-1], setting.room))
         self.of_output = gradients[0]
         self.of_final = dict(zip(plan.carried, gradients[1:count], strict=True))
         self.of_sequence = dict(zip(plan.further, gradients[count:], strict=True))
@@ -105,9 +106,9 @@ class _Backward:
             forward=self.setting.timeline,
         )
 
-    def _tensors(self) -> dict[str, Tensor]:
+    def _tensors(self) -> dict[str, Tensor | int]:
         """Values of the forward run, gradients from outside, and the matrices and vectors of the forward run."""
-        found = dict(self.tensors)
+        found: dict[str, Tensor | int] = dict(self.tensors)
         for name in self.back.lowered.external:
             if name == GRADIENT:
                 found[name] = self._arriving(self.of_output, self.plan.graph.output)
@@ -144,10 +145,8 @@ class _Backward:
             if earlier.source.startswith("own:"):
                 continue
             state = earlier.state
-            if earlier.source.startswith("forced:"):
-                values = self.tensors[earlier.source]
-            else:
-                values = self.sequences[self.plan.next[state]]
+            forced = earlier.source.startswith("forced:")
+            values = self.tensors[earlier.source] if forced else self.sequences[self.plan.next[state]]
             found[earlier] = Shifts(values, self.tensors[f"state:{state}"], self.tensors[f"start:{state}"])
         return found
 

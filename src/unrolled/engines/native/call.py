@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from unrolled import _native
 from unrolled.engines.engine import Steps
-from unrolled.engines.native.layout import LANES, whole_vectors
+from unrolled.engines.native.layout import BEYOND, LANES, whole_vectors
 from unrolled.engines.native.lowering import Earlier
 from unrolled.engines.native.plan import Ready
 from unrolled.engines.past import Timeline
@@ -30,26 +30,27 @@ def real(value: Tensor, width: int) -> Tensor:
 
 @dataclass
 class Shifts:
-    """Earlier values of one sequence: its values and the history of its state."""
+    """Earlier values of one sequence: its values, or their address, and the history of its state."""
 
-    values: Tensor
+    values: Tensor | int
     before: Tensor
     start: Tensor
 
 
 @dataclass
 class Data:
-    """What one run reads, by the names of its program.
+    """What one run reads, by the names of its program; an address stands for a sequence on the tape.
 
     `tensors`: sequences, rows, vectors and matrices; `rings[name]`: (initial (K, B, n), start (B, n)) of a state;
     `collect` whether resets hand back what they throw away; `shifts[earlier]`: the sequences of an earlier run that
-    shifted values come from, and `forward` its timeline where it was another.
+    shifted values come from, and `forward` its timeline where it was another; `places`: where sequences go by node,
+    where that is settled.
     """
 
     steps: Steps
     timeline: Timeline
     dtype: torch.dtype
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, Tensor | int]
     indices: Tensor | None
     rings: Mapping[str, tuple[Tensor, Tensor]]
     shifts: Mapping[Earlier, Shifts]
@@ -58,6 +59,7 @@ class Data:
     collect: bool = False
     forward: Timeline | None = None
     results: Sequence[tuple[int, ...]] = ()
+    places: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -88,6 +90,10 @@ class _Call:
         self.alive.append(value)
         return value.data_ptr()
 
+    def _row(self, value: Tensor | int) -> int:
+        """The address of rows in whole vectors."""
+        return value if isinstance(value, int) else self._address(padded(value))
+
     def run(self) -> Given:
         data, given = self.data, Given()
         buffers = self._buffers(given)
@@ -116,13 +122,15 @@ class _Call:
     def _buffers(self, given: Given) -> list[int]:
         addresses = [0] * self.layout.buffers
         for name, buffer in self.layout.brought:
-            addresses[buffer] = self._address(padded(self.data.tensors[name]))
+            addresses[buffer] = self._row(self.data.tensors[name])
         total = self.data.steps.total
         for position, buffer, step in self.layout.given:
-            # Room for whole vectors to be read beyond the last row.
-            rows = torch.empty(total * step + LANES * 4, dtype=self.data.dtype)
-            given.sequences[position] = rows.as_strided((total, step), (step, 1))
-            addresses[buffer] = rows.data_ptr()
+            place = self.data.places.get(position)
+            if place is None:
+                rows = torch.empty(total * step + BEYOND, dtype=self.data.dtype)
+                given.sequences[position] = rows.as_strided((total, step), (step, 1))
+                place = rows.data_ptr()
+            addresses[buffer] = place
         return addresses
 
     def _rings(self, given: Given) -> list[int]:
@@ -143,6 +151,7 @@ class _Call:
         tables: list[int] = []
         for name, turned, table in self.layout.matrices:
             matrix = self.data.tensors[name]
+            assert isinstance(matrix, Tensor)
             if table:
                 found += (0, *matrix.stride())
                 tables.append(self._address(padded(matrix if turned else matrix.t())))
@@ -159,7 +168,6 @@ class _Call:
                 own = given.sequences[int(earlier.source.removeprefix("own:").removeprefix("v"))]
                 shifts, timeline = Shifts(own, *self.data.rings[earlier.state]), self.data.timeline
             index = timeline.shift(earlier.delay, len(shifts.before))
-            values = (padded(shifts.values), padded(shifts.before), padded(shifts.start), index)
-            found += map(self._address, values)
-            found += (whole_vectors(shifts.start.shape[-1]), len(shifts.before))
+            found += map(self._row, (shifts.values, shifts.before, shifts.start))
+            found += (self._address(index), whole_vectors(shifts.start.shape[-1]), len(shifts.before))
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from unrolled.engines.engine import Job, Steps
@@ -26,6 +27,7 @@ class Setting:
     resets: Tensor | None
     indices: Tensor | None
     names: tuple[str, ...]
+    room: int  # so many steps of all rows have room on the tape
 
     def named(self, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """The tensors by name: x, state:h, start:h, forced:h, and parameters and static inputs of the interior."""
@@ -33,14 +35,17 @@ class Setting:
 
 
 def forward(setting: Setting, tensors: Mapping[str, Tensor], keep: bool) -> tuple[Tensor, ...]:
-    """Output, final rings, further sequences and, when `keep`, what the backward reads (padded)."""
+    """Output, final rings, further sequences and, when `keep`, the tape that the backward run reads."""
     plan = setting.plan
     ready = plan.training if keep else plan.inference
-    given = call(ready, _forward_data(setting, tensors, ready))
+    data = _forward_data(setting, tensors, ready)
+    if keep:
+        tape = torch.empty(plan.tape.entries(setting.room), dtype=data.dtype)
+        data.places = plan.tape.places(tape, setting.room)
+    given = call(ready, data)
     output, *rest = [real(given.sequences[i], width) for i, width in plan.given]
     finals = [real(given.rings[n], tensors[f"state:{n}"].shape[-1]) for n in plan.carried]
-    kept = [given.sequences[i] for i in plan.kept] if keep else []
-    return (output, *finals, *rest, *kept)
+    return (output, *finals, *rest, *((tape,) if keep else ()))
 
 
 def _forward_data(setting: Setting, tensors: Mapping[str, Tensor], ready: Ready) -> Data:
@@ -64,13 +69,12 @@ def _forward_data(setting: Setting, tensors: Mapping[str, Tensor], ready: Ready)
     )
 
 
-def twin(setting: Setting, tensors: Mapping[str, Tensor], keep: bool) -> tuple[Tensor, ...]:
-    """What `forward` gives, by the reference engine: for transforms that need every operation to be torch's."""
+def twin(setting: Setting, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+    """What `forward` gives without a tape, by the reference engine: for transforms that need every operation to be torch's."""
     plan = setting.plan
-    further = [*plan.further, *(plan.kept if keep else ())]
     states = plan.graph.signature.states
     job = Job(
-        schedule=plan.recording(tuple(further)),
+        schedule=plan.recording(tuple(plan.further)),
         letters=plan.letters,
         parameters={name: tensors[name] for name, _ in plan.inside.parameters},
         steps=setting.steps,
@@ -84,4 +88,4 @@ def twin(setting: Setting, tensors: Mapping[str, Tensor], keep: bool) -> tuple[T
     )
     outcome = Reference().run(job)
     finals = [outcome.states[name] for name in plan.carried]
-    return (outcome.output, *finals, *(outcome.records[str(i)] for i in further))
+    return (outcome.output, *finals, *(outcome.records[str(i)] for i in plan.further))

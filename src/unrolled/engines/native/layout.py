@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from unrolled.engines.native.lowering import Lowered
 
 LANES = 16  # rows of the core's buffers are whole vectors
+BEYOND = 4 * LANES  # so many entries may be read beyond the last row of a sequence
 
 
 def whole_vectors(size: int) -> int:
     """`size` rounded up to whole vectors."""
     return (size + LANES - 1) // LANES * LANES
+
+
+@dataclass(frozen=True)
+class Tape:
+    """The sequences that only the backward run reads, in one tensor: `steps[i]` is the row step of node i."""
+
+    steps: Mapping[int, int]
+
+    def entries(self, room: int) -> int:
+        """How many entries it has, with room for so many steps of all rows."""
+        return sum(room * step + BEYOND for step in self.steps.values())
+
+    def places(self, tape: Tensor, room: int) -> dict[int, int]:
+        """The address of each sequence."""
+        found, at, size = {}, tape.data_ptr(), tape.element_size()
+        for position, step in self.steps.items():
+            found[position] = at
+            at += (room * step + BEYOND) * size
+        return found
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from unrolled import _native
-from unrolled.engines.native.layout import Layout, whole_vectors
+from unrolled.engines.native.layout import Layout, Tape, whole_vectors
 from unrolled.engines.native.lowering import Earlier, Lowered, Lowering
 from unrolled.engines.native.program import BUFFER, Delta, Operand, Outer, Total
 from unrolled.equations import Graph, Schedule
@@ -107,6 +107,11 @@ class Plan:
             elif node.operation != "input":
                 wanted.add(i)
         return tuple(sorted(wanted - self.results))
+
+    @cached_property
+    def tape(self) -> Tape:
+        """Where the backward run finds them."""
+        return Tape({i: whole_vectors(self.graph.size(i).value(self.letters)) for i in self.kept})
 
     def source_of(self, state: str) -> str:
         """The name of a state's sequence."""

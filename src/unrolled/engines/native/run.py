@@ -59,6 +59,7 @@ class _Run:
             None if job.resets is None else job.resets.contiguous(),
             job.x if plan.indices else None,
             tuple(tensors),
+            job.steps.total,
         )
         if torch.is_grad_enabled() and any(value.requires_grad for value in tensors.values()):
             results: tuple[Tensor, ...] = Run.apply(setting, *tensors.values())  # type: ignore[no-untyped-call]
