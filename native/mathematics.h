@@ -29,6 +29,7 @@ struct Numbers<float> {
       -2, 0x1.fffffep0f, -0x1.5554bp0f, 0x1.555674p-1f, -0x1.1227bp-2f, 0x1.6bebfep-4f};
   static constexpr float logarithm[] = {0x1.55557ap-1f, 0x1.995e9cp-2f, 0x1.31e678p-2f};
   static constexpr std::uint32_t root_half = 0x3f3504f3;  // the bits of sqrt(1/2)
+  static constexpr std::uint32_t from_there_to_one = 0x3f800000 - root_half;
 };
 
 template <>
@@ -59,6 +60,7 @@ struct Numbers<double> {
                                          0x1.c71c51e7f56c4p-3, 0x1.7466462ce5e7ap-3, 0x1.39a0f4fa4075ap-3,
                                          0x1.2f0d8ee3130bep-3};
   static constexpr std::uint64_t root_half = 0x3fe6a09e667f3bcd;
+  static constexpr std::uint64_t from_there_to_one = 0x3ff0000000000000 - root_half;
 };
 
 template <class T>
@@ -189,13 +191,12 @@ UNROLLED_INLINE V<T> value_of(Bits<T> whole) {
   return (V<T>)(whole | bits<T>(one)) - one;
 }
 
-// For positive normal x.
+// For positive normal x. Other lanes may wrap around: one sum with an unsigned number, nothing to fold.
 template <class T>
 UNROLLED_INLINE V<T> normal_log(V<T> x, V<T> added_exponent) {
   using N = Numbers<T>;
-  const Bits<T> one = bits<T>(fill(T(1))), low = one - one + N::root_half;
-  const Bits<T> moved = bits<T>(x) + (one - low);
-  const V<T> fraction = (V<T>)((moved & ((decltype(N::root_half)(1) << N::mantissa) - 1)) + low);
+  const Bits<T> moved = bits<T>(x) + N::from_there_to_one;
+  const V<T> fraction = (V<T>)((moved & ((decltype(N::root_half)(1) << N::mantissa) - 1)) + N::root_half);
   return scaled_log1p<T>(fraction - T(1), value_of<T>(moved >> N::mantissa) + added_exponent);
 }
 
