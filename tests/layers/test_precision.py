@@ -34,27 +34,52 @@ def test_every_dtype_follows_float64(name, dtype):
     assert all(value.grad is None or value.grad.dtype == dtype for value in layer.parameters())
 
 
-@pytest.mark.parametrize(
-    ("equation", "expected"),
-    [
-        ("where(h > 2, 0.1, 0.7) * tanh(W @ x)", 0.7),
-        ("(1 - leak) * tanh(W @ x)", 1 - 0.1),
-        ("sqrt(2) * tanh(W @ x)", 2**0.5),
-        ("maximum(leak, 0.3) * tanh(W @ x)", 0.3),
-        ("where(leak > 0.05, tanh(W @ x), h) * 1", 1.0),
-        ("where(every(2) > 0.5, 0.1, 0.7) * tanh(W @ x)", 0.1),
-    ],
-)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_numbers_are_rounded_once_to_the_dtype_of_the_run(equation, expected, dtype):
+NUMBERS = [
+    ("where(h > 2, 0.1, 0.7) * tanh(W @ x)", 0.7),
+    ("(1 - leak) * tanh(W @ x)", 1 - 0.1),
+    ("sqrt(2) * tanh(W @ x)", 2**0.5),
+    ("maximum(leak, 0.3) * tanh(W @ x)", 0.3),
+    ("where(leak > 0.05, tanh(W @ x), h) * 1", 1.0),
+    ("where(every(2) > 0.5, 0.1, 0.7) * tanh(W @ x)", 0.1),
+]
+OF_NATIVE = (torch.float64, torch.float32)
+
+
+def with_numbers(equation, dtype, engine):
+    """A layer of the equation, in which leak is 0.1; W @ x is one product, where nothing cancels."""
     constant = ", leak=0.1" if "leak" in equation else ""
     cell = Cell.from_text(f"def c(x, h, *, W{constant}):\n    return {equation}\n")
-    layer = Recurrent(cell, 3, 4, dtype=dtype, engine="reference")
-    x = torch.randn(1, 2, 3).to(dtype)
+    return Recurrent(cell, 1, 4, dtype=dtype, engine=engine)
+
+
+@pytest.mark.parametrize(("equation", "expected"), NUMBERS)
+@pytest.mark.parametrize(
+    ("engine", "dtype", "close"),
+    [
+        ("reference", torch.float64, 1e-15),
+        ("reference", torch.float32, 1e-15),
+        ("reference", torch.bfloat16, 1e-15),
+        # Its tanh is not torch's to the last bit.
+        *(("native", dtype, 4 * torch.finfo(dtype).eps) for dtype in OF_NATIVE),
+    ],
+)
+def test_numbers_are_rounded_once_to_the_dtype_of_the_run(equation, expected, engine, dtype, close):
+    layer = with_numbers(equation, dtype, engine)
+    x = torch.randn(1, 2, 1).to(dtype)
     candidate = torch.tanh(x @ layer.cell_weights()["W"].T)
     torch.testing.assert_close(
-        layer(x)[0], torch.tensor(expected, dtype=dtype) * candidate, rtol=1e-15, atol=0
+        layer(x)[0], torch.tensor(expected, dtype=dtype) * candidate, rtol=close, atol=0
     )
+
+
+@pytest.mark.parametrize(("equation", "expected"), NUMBERS)
+@pytest.mark.parametrize("dtype", OF_NATIVE)
+def test_numbers_of_the_native_engine_are_rounded_once_to_the_bit(equation, expected, dtype):
+    layer = with_numbers(equation, dtype, "native")
+    x = torch.full((1, 2, 1), 100.0, dtype=dtype)
+    with torch.no_grad():
+        layer.cell_weights()["W"].fill_(1)  # tanh(100) is 1, and what is left is the number
+    assert torch.equal(layer(x)[0], torch.tensor(expected, dtype=dtype).expand(1, 2, 4))
 
 
 def test_autocast_casts_the_input_and_leaves_the_engine_alone():
