@@ -183,28 +183,39 @@ void Runner<T>::take_parts(Worker& worker, const Chunk& chunk, int thread, bool 
 
 // --- the loop ---------------------------------------------------------------------------------------------
 
-// Rows are shared out so that every thread has about the same number of real steps; of too few rows the tiles are.
+// Whether tiles are worth a barrier after every stage: what a step multiplies with must be large. One row takes as
+// long as two, because the cache hands over matrices no faster.
+template <class T>
+bool Runner<T>::worth_waiting(std::int64_t rows) const {
+  const std::vector<Stage>& loop = program_.groups[1];
+  std::int64_t entries = 0;
+  for (const Stage& stage : loop)
+    for (const Gate& gate : stage.gates)
+      for (const Factor& factor : gate.factors)
+        if (factor.lookup < 0) entries += program_.matrices[factor.matrix].rows * program_.matrices[factor.matrix].columns;
+  return entries * std::max<std::int64_t>(1, rows / 2) >= kWorthWaiting * static_cast<std::int64_t>(loop.size());
+}
+
+// Rows are shared out so that every thread has about the same number of real steps. Of few rows the tiles are, or one
+// thread takes all.
 template <class T>
 void Runner<T>::share() {
   const std::int64_t threads = static_cast<std::int64_t>(workers_.size());
   const std::int64_t widest = call_.time == 0 ? 0 : call_.counts[0];
-  by_rows_ = threads == 1 || widest >= 6 * threads;
+  const bool few = threads > 1 && widest < 6 * threads;
+  by_rows_ = !few || !worth_waiting(widest);
   std::vector<std::int64_t> lengths(call_.rows, 0);
   for (std::int64_t t = 0; t < call_.time; ++t)
     if (call_.counts[t] > 0) ++lengths[call_.counts[t] - 1];  // rows that have at least t+1 steps end here
   for (std::int64_t row = call_.rows - 1; row > 0; --row) lengths[row - 1] += lengths[row];
   std::int64_t done = 0, row = 0;
-  own_ = by_rows_;
+  own_ = !few;
   for (std::int64_t thread = 0; thread < threads; ++thread) {
     Worker& worker = workers_[thread];
     worker.first = row;
-    while (row < call_.rows && (thread + 1 == threads || done * threads < total_ * (thread + 1))) done += lengths[row++];
+    while (row < call_.rows && (few || thread + 1 == threads || done * threads < total_ * (thread + 1))) done += lengths[row++];
     worker.last = row;
     own_ = own_ && (threads == 1 || worker.last - worker.first >= kOwnRows);
-    if (!by_rows_ && thread == 0) {  // it looks after the rows of all
-      worker.first = 0;
-      worker.last = call_.rows;
-    }
   }
 }
 
@@ -260,13 +271,6 @@ void Runner<T>::tiles_through_time(int thread, const Chunk& chunk, Barrier& barr
       barrier.wait();
     }
   }
-}
-
-template <class T>
-T* Runner<T>::ring(int buffer, std::int64_t slot) const {
-  const Buffer& shape = program_.buffers[buffer];
-  const std::int64_t slots = shape.slots + 1;
-  return buffers_[buffer] + ((slot % slots + slots) % slots) * call_.rows * shape.step;
 }
 
 // Rows that begin at `tick` find their history in the slots before it.

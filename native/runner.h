@@ -17,6 +17,7 @@ namespace unrolled {
 constexpr int kTileRows = 24;    // rows of a tile: with all gates of 64 units it stays in the first-level cache
 constexpr int kAtOnce = 96;      // positions that a stream takes at once
 constexpr int kOwnRows = 12;     // with so many rows a product runs at full speed
+constexpr std::int64_t kWorthWaiting = 40'000;  // matrix entries that a step multiplies with in a stage
 constexpr std::int64_t kShortChunk = 384, kLongChunk = 1024;  // positions
 constexpr std::int64_t kLargeMatrices = std::int64_t(1) << 20;  // bytes
 
@@ -84,6 +85,7 @@ class Runner {
   void cut();
   std::int64_t chunk_length() const;
   void share();
+  bool worth_waiting(std::int64_t rows) const;
 
   void through(int thread, Barrier& barrier);
   std::int64_t step_of(std::int64_t tick) const { return call_.reverse ? call_.time - 1 - tick : tick; }
@@ -111,7 +113,7 @@ class Runner {
   void every(const Periods& table, Rows<T> to, const Part& part, std::int64_t unit, int columns);
   void whole_rows(const Stage& stage, const Part& part);
   void gather(const Stage& stage, const Part& part);
-  Rows<T> rows_of(const Operand& operand, Worker* worker, const Part& part);
+  Rows<T> rows_of(const Operand& operand, Worker* worker, const Part& part) const;
   const T* earlier(const History<T>& history, std::int64_t position) const;
   T* ring(int buffer, std::int64_t slot) const;
 
@@ -138,6 +140,33 @@ class Runner {
   std::unique_ptr<T[], Free> numbers_;
   std::vector<Worker> workers_;
 };
+
+// Where the values of a slot of a state stand; two slots are the common case.
+template <class T>
+inline T* Runner<T>::ring(int buffer, std::int64_t slot) const {
+  const Buffer& shape = program_.buffers[buffer];
+  const std::int64_t slots = shape.slots + 1, place = slots == 2 ? slot & 1 : (slot % slots + slots) % slots;
+  return buffers_[buffer] + place * call_.rows * shape.step;
+}
+
+template <class T>
+inline Rows<T> Runner<T>::rows_of(const Operand& operand, Worker* worker, const Part& part) const {
+  if (operand.source == Source::temporary)
+    return {worker->temporaries.get() + static_cast<std::int64_t>(operand.index) * kTileRows * kUnits, kUnits};
+  if (operand.source == Source::number) return {numbers_.get() + static_cast<std::int64_t>(operand.index) * kUnits, 0};
+  const Buffer& buffer = program_.buffers[operand.index];
+  T* const at = buffers_[operand.index] + operand.column;
+  switch (buffer.home) {
+    case Home::sequence:
+      return {at + (part.position - (buffer.inside ? part.origin : 0)) * buffer.step, buffer.step};
+    case Home::vector:
+      return {at, 0};
+    case Home::ring:
+      return {ring(operand.index, part.tick - operand.delay) + part.row * buffer.step + operand.column, buffer.step};
+    default:
+      return {at + part.row * buffer.step, buffer.step};
+  }
+}
 
 // Throws std::runtime_error when the call does not bring what the program refers to.
 template <class T>

@@ -7,24 +7,6 @@
 namespace unrolled {
 
 template <class T>
-Rows<T> Runner<T>::rows_of(const Operand& operand, Worker* worker, const Part& part) {
-  if (operand.source == Source::temporary)
-    return {worker->temporaries.get() + static_cast<std::int64_t>(operand.index) * kTileRows * kUnits, kUnits};
-  if (operand.source == Source::number) return {numbers_.get() + static_cast<std::int64_t>(operand.index) * kUnits, 0};
-  const Buffer& buffer = program_.buffers[operand.index];
-  switch (buffer.home) {
-    case Home::sequence:
-      return {buffers_[operand.index] + (part.position - (buffer.inside ? part.origin : 0)) * buffer.step + operand.column, buffer.step};
-    case Home::vector:
-      return {buffers_[operand.index] + operand.column, 0};
-    case Home::ring:
-      return {ring(operand.index, part.tick - operand.delay) + part.row * buffer.step + operand.column, buffer.step};
-    default:
-      return {buffers_[operand.index] + part.row * buffer.step + operand.column, buffer.step};
-  }
-}
-
-template <class T>
 void Runner<T>::stage(const Stage& stage, Worker& worker, const Part& part, std::int64_t first_tile, std::int64_t last_tile) {
   if (stage.work == Work::tiles)
     tiles(stage, worker, part, first_tile, last_tile);
