@@ -8,8 +8,10 @@ from benchmarks.competitors import unrolled_native
 from benchmarks.competitors.competitor import Runner
 from benchmarks.workloads import Arrays, Case
 
-TOLERANCE = {"output": 1e-4, "gradients": 1e-3}
-"""Largest difference as a share of the largest true value; float32, summed over T steps."""
+TOLERANCE = {"output": 1e-4, "gradients": 5e-4}
+"""For float32, summed over T steps: of outputs the largest difference as a share of the largest value; of gradients
+the norm of the difference as a share of the norm, since a relu whose sum is next to zero may fall on either side."""
+MEASURE = {"output": "largest value", "gradients": "norm"}
 
 
 class Disagreement(Exception):
@@ -31,6 +33,13 @@ def difference(value: np.ndarray, true: np.ndarray) -> float:
     return float(np.abs(value - true).max(initial=0.0)) / (largest or 1.0)
 
 
+def distance(value: np.ndarray, true: np.ndarray) -> float:
+    """The norm of the difference over the norm of the true values; infinite for other shapes."""
+    if value.shape != true.shape or not np.isfinite(value).all():
+        return float("inf")
+    return float(np.linalg.norm(value - true)) / (float(np.linalg.norm(true)) or 1.0)
+
+
 def check(name: str, runner: Runner, true_output: np.ndarray, true_gradients: Arrays) -> dict[str, float]:
     """The differences of output and worst gradient; Disagreement when one of them is too large.
 
@@ -42,10 +51,10 @@ def check(name: str, runner: Runner, true_output: np.ndarray, true_gradients: Ar
         if gradients.keys() != true_gradients.keys():
             odd = ", ".join(sorted(gradients.keys() ^ true_gradients.keys()))
             raise Disagreement(f"{name} has other gradients than the cell: {odd}")
-        found["gradients"] = max(difference(gradients[key], true) for key, true in true_gradients.items())
+        found["gradients"] = max(distance(gradients[key], true) for key, true in true_gradients.items())
     for what, size in found.items():
         if not size <= TOLERANCE[what]:
             raise Disagreement(
-                f"{name}: {what} off by {size:.1e} of the largest value, at most {TOLERANCE[what]:.0e}"
+                f"{name}: {what} off by {size:.1e} of the {MEASURE[what]}, at most {TOLERANCE[what]:.0e}"
             )
     return found

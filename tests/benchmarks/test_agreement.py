@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.agreement import Disagreement, check, difference, truth
+from benchmarks.agreement import Disagreement, check, difference, distance, truth
 from benchmarks.competitors import COMPETITORS, OURS, torch_loop, torch_nn, unrolled_native
 from benchmarks.competitors.competitor import Competitor
 from benchmarks.measure import measure
@@ -18,6 +18,13 @@ def test_the_difference_is_the_largest_one_over_the_largest_value():
     assert difference(np.array([0.0]), np.array([0.0])) == 0
     assert difference(np.array([1.0]), np.array([1.0, 2.0])) == float("inf")
     assert difference(np.array([np.nan]), np.array([1.0])) == float("inf")
+
+
+def test_the_distance_is_the_norm_of_the_difference_over_the_norm():
+    assert distance(np.array([3.0, 4.0, 1.0]), np.array([3.0, 4.0, 0.0])) == 0.2
+    assert distance(np.array([0.0]), np.array([0.0])) == 0
+    assert distance(np.array([1.0]), np.array([1.0, 2.0])) == float("inf")
+    assert distance(np.array([np.nan]), np.array([1.0])) == float("inf")
 
 
 @pytest.mark.parametrize("ragged", [False, True])
@@ -50,7 +57,7 @@ def test_a_wrong_gradient_is_refused():
     case = make_case(Workload("lstm", SHAPE))
     runner = torch_nn.make(case)
     output, gradients = truth(case)
-    with pytest.raises(Disagreement, match="gradients off by"):
+    with pytest.raises(Disagreement, match=r"gradients off by .* of the norm, at most 5e-04$"):
         check("nn", runner, output, gradients | {"U_f": 1.01 * gradients["U_f"]})
 
 
