@@ -13,6 +13,7 @@ from unrolled import _native
 from unrolled.engines.engine import Steps
 from unrolled.engines.native.layout import BEYOND, LANES, whole_vectors
 from unrolled.engines.native.lowering import Earlier
+from unrolled.engines.native.memory import empty
 from unrolled.engines.native.plan import Ready
 from unrolled.engines.past import Timeline
 
@@ -99,7 +100,7 @@ class _Call:
         buffers = self._buffers(given)
         rings = self._rings(given)
         matrices, tables = self._matrices()
-        given.results = [torch.empty(shape, dtype=data.dtype) for shape in data.results]
+        given.results = [empty(shape, data.dtype) for shape in data.results]
         entry = _native.run_float if data.dtype == torch.float32 else _native.run_double
         entry(
             self.ready.handle,
@@ -127,7 +128,7 @@ class _Call:
         for position, buffer, step in self.layout.given:
             place = self.data.places.get(position)
             if place is None:
-                rows = torch.empty(total * step + BEYOND, dtype=self.data.dtype)
+                rows = empty((total * step + BEYOND,), self.data.dtype)
                 given.sequences[position] = rows.as_strided((total, step), (step, 1))
                 place = rows.data_ptr()
             addresses[buffer] = place

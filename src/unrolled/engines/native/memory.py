@@ -12,10 +12,9 @@ from unrolled import _native
 LARGE = 1 << 20  # bytes; smaller tensors are torch's own
 
 
-def empty(shape: tuple[int, ...], dtype: torch.dtype, spare: int = 0) -> Tensor:
-    """A tensor with unspecified entries, behind which `spare` further ones may be read."""
-    count = prod(shape)
-    size = (count + spare) * dtype.itemsize
+def empty(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """A tensor with unspecified entries."""
+    size = prod(shape) * dtype.itemsize
     if size < LARGE:
-        return torch.empty(count + spare, dtype=dtype)[:count].view(shape)
-    return torch.frombuffer(_native.Block(size), dtype=dtype, count=count).view(shape)
+        return torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(_native.Block(size), dtype=dtype).view(shape)
