@@ -1,4 +1,8 @@
-from typing import TypedDict
+from typing import Any, TypedDict
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
 
 class BuildInfo(TypedDict):
     compiler: str
@@ -68,9 +72,11 @@ class StreamFloat:
 class StreamDouble(StreamFloat): ...
 
 class kernels:
-    """A module: the kernels on NumPy arrays, for tests, and the peak of the machine."""
+    """A module: the kernels on NumPy arrays, and the peak of the machine."""
 
     @staticmethod
     def chosen() -> str: ...
     @staticmethod
     def fma_peak(threads: int, seconds: float) -> float: ...
+    @staticmethod
+    def gemm(set: str, to: Array, start: Array | None, a: Array, panel: Array) -> None: ...

@@ -9,15 +9,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from unrolled.engines.native.product import product
 from unrolled.engines.torch_operations import apply
 from unrolled.equations import Graph
+
+# Computed row by row: of all others torch rounds an entry once or not at all, so its bits depend on nothing else.
+CURVES = ("sigmoid", "tanh", "exp", "log", "softplus", "layer_norm", "softmax")
 
 
 class Outside:
     """Values of a schedule's graph that change neither with the step nor with the state, by torch and autograd.
 
-    Those of static inputs are computed row by row: torch's bits depend on how many rows a product has, and on where
-    in a tensor an entry stands.
+    A row of a static input gives the same bits alone and beside others. In torch they depend on how many rows a
+    product has, and of curves on where in a tensor an entry stands: products are the core's, curves go row by row.
     """
 
     def __init__(
@@ -33,10 +37,8 @@ class Outside:
     def value(self, position: int) -> Any:
         """The value of a node, computed on first use."""
         if position not in self.known:
-            if position in self.static and self.graph.nodes[position].operation != "static":
-                self._compute_rows(position)
-            else:
-                self.known[position] = self._compute(position)
+            by_row = position in self.static and self.graph.nodes[position].operation in CURVES
+            self.known[position] = self._compute_rows(position) if by_row else self._compute(position)
         return self.known[position]
 
     def _static(self) -> set[int]:
@@ -47,16 +49,12 @@ class Outside:
                 found.add(position)
         return found
 
-    def _compute_rows(self, position: int) -> None:
-        """The value of every row, from its operands in memory of its own."""
-        operands = self.graph.nodes[position].operands
-        values = {o: self.value(o) for o in operands}
-        rows = next(value.shape[0] for o, value in values.items() if o in self.static)
-        found = []
-        for row in range(max(rows, 1)):
-            one = {o: v[row : row + 1].clone() if o in self.static else v for o, v in values.items()}
-            found.append(self._apply(position, [one[o] for o in operands]))
-        self.known[position] = found[0] if rows == 1 else torch.cat(found)
+    def _compute_rows(self, position: int) -> Tensor:
+        """The value of every row, from its operand in memory of its own."""
+        (operand,) = self.graph.nodes[position].operands
+        values: Tensor = self.value(operand)
+        found = [self._apply(position, [row[None].clone()]) for row in values]
+        return torch.cat(found) if found else self._apply(position, [values])
 
     def _compute(self, position: int) -> Any:
         node = self.graph.nodes[position]
@@ -68,6 +66,8 @@ class Outside:
 
     def _apply(self, position: int, operands: list[Any]) -> Any:
         node = self.graph.nodes[position]
+        if node.operation == "matmul" and position in self.static:
+            return product(operands[0], operands[1].t()).t()
         if node.operation == "matmul":
             return functional.linear(operands[1], operands[0])
         return apply(self.graph, node, operands, self.letters, self.dtype)
