@@ -3,6 +3,7 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 ARGS ?=
+WORKERS ?= 2
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
@@ -22,13 +23,14 @@ help: ## list these verbs
 	@echo "  PYTHON=python3.12    the Python that makes .venv (default: python3)"
 	@echo "  TORCH_INDEX=URL      a package index to look for torch in as well, e.g."
 	@echo "                       https://download.pytorch.org/whl/cpu for the small build without CUDA"
+	@echo "  WORKERS=4            so many processes for the quick tests (default: 2)"
 	@echo "  ARGS='-x tests/data' more arguments for demo, test, test-slow or bench"
 
 demo: .venv/built ## see the library at work
 	@$(BIN)/unrolled demo $(ARGS)
 
 test: .venv/built ## the quick tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-slow: .venv/built ## the slow tests
 	@$(BIN)/python -m pytest -m slow $(ARGS)

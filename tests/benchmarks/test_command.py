@@ -1,3 +1,5 @@
+import contextlib
+import io
 import json
 from pathlib import Path
 
@@ -12,13 +14,15 @@ from benchmarks.workloads import Shape
 TINY = ["--rounds", "2", "--only", "gru", "--shapes", "T3B4I3H5", "--threads", "1"]
 
 
-@pytest.fixture
-def found(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("benchmarks.timing.fma_peak", lambda threads, seconds: 2e9)
-    path = tmp_path / "new" / "one.json"
-    parts = "dense,ragged,saved"
-    command.main([*TINY, "--parts", parts, "--against", "torch.nn, python loop", "--json", str(path)])
-    return json.loads(path.read_text()), capsys.readouterr().out, path
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What one run wrote, what it printed, and where it wrote."""
+    path = tmp_path_factory.mktemp("benchmarks") / "new" / "one.json"
+    parts, printed = "dense,ragged,saved", io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.setattr("benchmarks.timing.fma_peak", lambda threads, seconds: 2e9)
+        command.main([*TINY, "--parts", parts, "--against", "torch.nn, python loop", "--json", str(path)])
+    return json.loads(path.read_text()), printed.getvalue(), path
 
 
 def test_json_has_every_sample_and_what_follows_from_it(found):

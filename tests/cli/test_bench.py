@@ -3,6 +3,8 @@ import json
 import pytest
 import torch
 
+from unrolled.inspection import compare, speed
+
 SIZES = {"--input": 3, "--hidden": 4, "--steps": 5, "--batch": 2, "--rounds": 1}
 
 
@@ -11,6 +13,13 @@ def flat(sizes):
 
 
 TINY = flat(SIZES)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Samples of a moment, and a peak that is not measured."""
+    monkeypatch.setattr(speed, "SHORTEST_SAMPLE", 1e-4)
+    monkeypatch.setattr(compare, "fma_peak", lambda threads: 1e9)
 
 
 def test_a_table_for_each_mode(unrolled):
@@ -23,6 +32,7 @@ def test_a_table_for_each_mode(unrolled):
 
 
 @pytest.mark.parametrize("option", SIZES)
+@pytest.mark.usefixtures("quick")
 def test_every_option_changes_what_is_measured(unrolled, option):
     first, second = (
         json.loads(unrolled("bench", "elman", *flat(sizes), "--json")[1])
@@ -34,12 +44,14 @@ def test_every_option_changes_what_is_measured(unrolled, option):
         assert first["size"] != second["size"]
 
 
+@pytest.mark.usefixtures("quick")
 def test_threads_are_set_for_the_run_alone(unrolled):
     before = torch.get_num_threads()
     assert json.loads(unrolled("bench", *TINY, "--threads", 2, "--json")[1])["threads"] == 2
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_file_of_equations(unrolled, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text("def mine(v, s, *, A, B):\n    return tanh(A @ v + B @ s)\n")

@@ -5,6 +5,7 @@ from unrolled.cells import find
 from unrolled.equations import Cell
 from unrolled.errors import EngineError, SettingError
 from unrolled.inspection import compare as module
+from unrolled.inspection import speed
 from unrolled.inspection.compare import Size, compare
 from unrolled.inspection.torch_networks import NETWORKS, equal_network, network
 from unrolled.layers import Recurrent
@@ -17,8 +18,9 @@ def mine(v, s, *, A, B, d):
 
 
 @pytest.fixture(autouse=True)
-def quick_peak(monkeypatch):
+def quick(monkeypatch):
     monkeypatch.setattr(module, "fma_peak", lambda threads: 1e9)
+    monkeypatch.setattr(speed, "SHORTEST_SAMPLE", 1e-4)
 
 
 def test_everybody_is_timed_in_both_modes():

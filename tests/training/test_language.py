@@ -14,11 +14,15 @@ from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
 SHORT = {"steps": 8, "batch": 4, "updates": 6, "validate_every": 3}
 
 
-@pytest.fixture
-def text(tmp_path):
-    path = tmp_path / "text.txt"
+def written(folder):
+    path = folder / "text.txt"
     path.write_text("the cat sat on the mat.\n" * 40)
     return path
+
+
+@pytest.fixture
+def text(tmp_path):
+    return written(tmp_path)
 
 
 def train(text, tmp_path, name="run", report=lambda event: None, model=None, data=None, **training):
@@ -36,6 +40,13 @@ def weights(run):
     return torch.cat(
         [p.detach().flatten() for p in load_model(run.path / "checkpoints" / "last").parameters()]
     )
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """The weights of a run with the usual settings."""
+    folder = tmp_path_factory.mktemp("usual")
+    return weights(train(written(folder), folder))
 
 
 def test_a_run_leaves_everything_a_run_folder_holds(text, tmp_path):
@@ -79,9 +90,13 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_callers_random_numbers
     ],
     ids=str,
 )
-def test_every_setting_changes_the_result(text, tmp_path, change):
-    before, after = weights(train(text, tmp_path)), weights(train(text, tmp_path, "other", **change))
-    assert before.shape != after.shape or not torch.equal(before, after)
+def test_every_setting_changes_the_result(text, tmp_path, usual, change):
+    after = weights(train(text, tmp_path, "other", **change))
+    assert usual.shape != after.shape or not torch.equal(usual, after)
+
+
+def test_the_same_settings_give_the_same_result(text, tmp_path, usual):
+    assert torch.equal(weights(train(text, tmp_path)), usual)
 
 
 def test_validate_every_and_patience_change_the_course(text, tmp_path):
