@@ -12,6 +12,7 @@ import unrolled
 HOMES = {
     "Cell": "unrolled.equations",
     "cell": "unrolled.equations",
+    "Ragged": "unrolled.layers",
     "Recurrent": "unrolled.layers",
     "State": "unrolled.layers",
     "LanguageModel": "unrolled.models",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from unrolled import cells, equations
     from unrolled.equations import Cell, cell
-    from unrolled.layers import Recurrent, State
+    from unrolled.layers import Ragged, Recurrent, State
     from unrolled.models import LanguageModel, load_model
 
 __version__ = "0.1.0"
@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Cell",
     "LanguageModel",
+    "Ragged",
     "Recurrent",
     "State",
     "__version__",
@@ -30,6 +31,7 @@ __all__ = [
 _HOMES = {
     "Cell": "unrolled.equations",
     "cell": "unrolled.equations",
+    "Ragged": "unrolled.layers",
     "Recurrent": "unrolled.layers",
     "State": "unrolled.layers",
     "LanguageModel": "unrolled.models",

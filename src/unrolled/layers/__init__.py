@@ -1,6 +1,7 @@
 """Layers: cells run over batches of sequences, as nn.Modules with PyTorch's layouts."""
 
+from unrolled.layers.ragged import Ragged
 from unrolled.layers.recurrent import Recurrent
 from unrolled.layers.state import State
 
-__all__ = ["Recurrent", "State"]
+__all__ = ["Ragged", "Recurrent", "State"]
