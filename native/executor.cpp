@@ -134,6 +134,7 @@ void Runner<T>::through(int thread, Barrier& barrier) {
       tiles_through_time(thread, chunk, barrier);
     if (!own_) barrier.wait();
     all_at_once(program_.groups[2], chunk, thread, barrier);
+    if (alone_) continue;
     barrier.wait();
     outers(chunk, thread);
     totals(chunk, thread);
@@ -217,6 +218,8 @@ void Runner<T>::share() {
     worker.last = row;
     own_ = own_ && (threads == 1 || worker.last - worker.first >= kOwnRows);
   }
+  const bool dense = call_.time == 0 || call_.counts[0] == call_.counts[call_.time - 1];
+  alone_ = own_ && dense && program_.outers.empty() && program_.totals.empty();
 }
 
 // Rows begin and end where their number changes.

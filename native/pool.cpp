@@ -29,8 +29,14 @@ void pause() {
 // A pause takes 20 to 40 nanoseconds. Some 20 to 40 microseconds: longer than the gap between two calls of a
 // busy program.
 constexpr int kSpins = 1000;
-// In a barrier the others are at work, or have been put to sleep by a busy machine: then make room for them.
-constexpr int kSpinsBeforeYield = 300;
+// In a barrier the others are at work, or a busy machine has put them to sleep: then make room for them. Whoever gets
+// that room may keep it for milliseconds, so wait a while first, unless there are too few cores for all.
+constexpr int kSpinsBeforeYield = 5000, kSpinsOfMany = 300;
+
+int spins_before_yield(int threads) {
+  static const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  return threads <= cores ? kSpinsBeforeYield : kSpinsOfMany;
+}
 
 // Spins, then sleeps, until `value` is no longer `old`; returns what it is then.
 std::uint32_t next_value(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
@@ -211,10 +217,11 @@ void Barrier::wait() {
     round_.store(round + 1, std::memory_order_release);
     return;
   }
+  const int patience = spins_before_yield(threads_);
   for (int spin = 0; round_.load(std::memory_order_acquire) == round; ++spin) {
     if (broken_.load(std::memory_order_acquire))
       throw std::runtime_error("another thread has left the barrier");
-    if (spin < kSpinsBeforeYield) {
+    if (spin < patience) {
       pause();
     } else {
       sched_yield();

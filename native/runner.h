@@ -134,6 +134,7 @@ class Runner {
   std::vector<Chunk> chunks_;
   bool by_rows_ = true;  // threads share out rows in the loop, not tiles
   bool own_ = true;      // and stay with their rows in all groups
+  bool alone_ = true;    // so that no thread reads what another has written, nor writes where it reads
   std::vector<T*> buffers_;
   std::vector<std::unique_ptr<T[], Free>> owned_;
   std::vector<std::unique_ptr<T[], Free>> packed_;
