@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from unrolled.engines.engine import Steps
+from unrolled.engines.zeros import is_traced
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Timeline:
 
 def timeline(steps: Steps, resets: Tensor | None, device: torch.device) -> Timeline:
     """The timeline of a batch; without resets it is kept with the steps."""
-    if resets is not None or torch._C._len_torch_dispatch_stack() > 0:  # made-up tensors are not for sharing
+    if resets is not None or is_traced():  # made-up tensors are not for sharing
         return Timeline(steps, resets, device)
     found = steps.known.get(device)
     if found is None:

@@ -8,9 +8,14 @@ import torch
 from torch import Tensor
 
 
+def is_traced() -> bool:
+    """Whether something records operations instead of, or beside, running them: then tensors may be made up."""
+    return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
+
+
 def read_only_zeros(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Zeros that nobody may write to; made anew for made-up tensors, which are not for sharing."""
-    if torch._C._len_torch_dispatch_stack() > 0:
+    """Zeros that nobody may write to."""
+    if is_traced():
         return torch.zeros(shape, dtype=dtype, device=device)
     return _shared(shape, dtype, device)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import torch
 from torch import Tensor
 
+from unrolled.engines.zeros import is_traced
 from unrolled.errors import EquationError, ShapeError
-from unrolled.layers.packing import Packing
 from unrolled.layers.state import CellState, State
 
 if TYPE_CHECKING:
@@ -33,33 +33,36 @@ class Arguments:
 
 @dataclass
 class Batch:
-    """A call ready to run: `x` (N, I) packed; `resets` (T, B), `forced` (T, B, n) and `static` (B, n) in time order.
+    """A call in time order: `x` (T, B, I) or (T, B), `resets` (T, B), `forced` (T, B, n) and `static` (B, n).
 
-    `output` turns a packed result into the layout the caller used.
+    `layout` turns a result (T, B, n) into the layout the caller used.
     """
 
-    packing: Packing
+    like: Tensor
+    shape: tuple[int, int]
     x: Tensor
+    lengths: Tensor | Sequence[int] | None
     state: State | None
     resets: Tensor | None
     forced: Mapping[str, Tensor]
     static: Mapping[str, Tensor]
-    output: Callable[[Tensor], Tensor]
+    layout: Callable[[Tensor], Tensor]
 
 
 def arrange(layer: Recurrent, given: Arguments, state: Any) -> Batch:
     """Check a call and put it in order."""
     reader = _Reader(layer, given)
     x = reader.input(state)
-    packing = reader.packing()
     return Batch(
-        packing=packing,
-        x=packing.pack(x),
+        like=given.like,
+        shape=reader.shape,
+        x=x,
+        lengths=given.lengths,
         state=reader.state(state),
         resets=reader.resets(),
         forced=reader.forced(),
         static=reader.static(),
-        output=lambda packed: reader.layout(packing.unpack(packed)),
+        layout=reader.layout,
     )
 
 
@@ -136,34 +139,18 @@ class _Reader:
     def _indices(self, x: Tensor) -> Tensor:
         if x.dtype == torch.bool or x.dtype.is_complex:
             raise ShapeError(f"indices must be whole numbers, got {x.dtype}. Use x.long().")
-        self._only_multiplied()
-        size = self.layer.input_size
-        if torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x):
-            return x.long()  # values cannot be looked at
-        real = x if self.given.lengths is None else self._real(x)
-        if real.numel():
-            low, high = int(real.min()), int(real.max())
-            if low < 0 or high >= size:
-                raise ShapeError(
-                    f"indices must lie from 0 to I-1 = {size - 1}, got {low} to {high}. Correct the input."
-                )
+        if not self.layer._only_multiplies_input():
+            raise EquationError(
+                f"{self.layer.cell.name} uses {self.layer.cell.signature.input} outside a product, so indices cannot "
+                "stand for one-hot vectors. Use an embedding before the layer."
+            )
+        if not is_traced() and not torch._C._functorch.is_functorch_wrapped_tensor(x):
+            check_indices(x if self.given.lengths is None else self._real(x), self.layer.input_size)
         return x.long()
 
     def _real(self, x: Tensor) -> Tensor:
         lengths = torch.as_tensor(self.given.lengths, device=x.device)
         return x[torch.arange(len(x), device=x.device)[:, None] < lengths]
-
-    def _only_multiplied(self) -> None:
-        graph = self.layer.schedule.graph
-        source = graph.leaf[graph.signature.input]
-        results = (graph.output, *graph.next_states)
-        if source in results or any(
-            source in node.operands and node.operation != "matmul" for node in graph.nodes
-        ):
-            raise EquationError(
-                f"{self.layer.cell.name} uses {graph.signature.input} outside a product, so indices cannot stand "
-                "for one-hot vectors. Use an embedding before the layer."
-            )
 
     def _vectors(self, x: Tensor) -> Tensor:
         if x.shape[-1] != self.layer.input_size:
@@ -184,13 +171,6 @@ class _Reader:
             f"expected {what} to have the same dtype as the parameters, but got: {value.dtype} != {wanted}. "
             f"Use .to({wanted})."
         )
-
-    def packing(self) -> Packing:
-        """How the batch is packed."""
-        time, rows = self.shape
-        if self.given.lengths is None:
-            return Packing.dense(time, rows)
-        return Packing.ragged(time, rows, self.given.lengths, self.like.device)
 
     # --- the rest --------------------------------------------------------------------------------
 
@@ -283,7 +263,7 @@ class _Reader:
             )
         if not self.given.forced:
             return {}
-        sizes = self.layer.cell.state_sizes(self.layer.input_size, self.layer.hidden_size, **self.layer.sizes)
+        sizes = self.layer._state_sizes(0)
         found = {}
         for name, value in self.given.forced.items():
             value = _tensor(value, f"forced {name}")
@@ -321,6 +301,16 @@ class _Reader:
     def layout(self, output: Tensor) -> Tensor:
         """(T, B, n) in the layout of the input."""
         return output.squeeze(1) if self.single else self.time_first(output)
+
+
+def check_indices(indices: Tensor, size: int) -> None:
+    """Refuse indices that are not below `size`."""
+    if indices.numel():
+        low, high = int(indices.min()), int(indices.max())
+        if low < 0 or high >= size:
+            raise ShapeError(
+                f"indices must lie from 0 to I-1 = {size - 1}, got {low} to {high}. Correct the input."
+            )
 
 
 def _tensor(value: object, what: str) -> Tensor:

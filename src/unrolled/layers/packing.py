@@ -28,6 +28,13 @@ class Packing:
     index: Tensor | None = None
 
     @classmethod
+    def of(
+        cls, time: int, rows: int, lengths: Tensor | Sequence[int] | None, device: torch.device
+    ) -> Packing:
+        """How a batch of `rows` rows and `time` steps is packed."""
+        return cls.dense(time, rows) if lengths is None else cls.ragged(time, rows, lengths, device)
+
+    @classmethod
     def dense(cls, time: int, rows: int) -> Packing:
         """Every row has all `time` steps."""
         return _dense(time, rows)
@@ -55,13 +62,13 @@ class Packing:
     def pack(self, batch: Tensor) -> Tensor:
         """(T, B, ...) to (N, ...)."""
         flat = batch.reshape(self.time * self.rows, *batch.shape[2:])
-        return flat if self.index is None else flat[self.index]
+        return flat if self.index is None else flat.index_select(0, self.index)
 
     def unpack(self, packed: Tensor) -> Tensor:
         """(N, n) to (T, B, n), zeros at padding."""
         if self.index is not None:
             empty = packed.new_zeros(self.time * self.rows, packed.shape[-1])
-            packed = empty.index_copy(0, self.index, packed)
+            packed = empty.index_copy_(0, self.index, packed)
         return packed.reshape(self.time, self.rows, packed.shape[-1])
 
     def sort(self, by_row: Tensor, dim: int) -> Tensor:

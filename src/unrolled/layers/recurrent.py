@@ -11,13 +11,15 @@ from torch import Tensor, nn
 
 from unrolled import cells as catalogue
 from unrolled.engines import Engine, Job, choose
-from unrolled.engines.zeros import read_only_zeros
+from unrolled.engines.zeros import is_traced, read_only_zeros
 from unrolled.equations import Cell, Schedule
 from unrolled.errors import SettingError, ShapeError
 from unrolled.layers.arguments import Arguments, Batch, arrange
 from unrolled.layers.initialise import Start, initialise
+from unrolled.layers.packing import Packing
 from unrolled.layers.state import CellState, State
 from unrolled.layers.stream import Stream
+from unrolled.layers.traced import run_by_operators
 from unrolled.layers.weights import Weights
 
 
@@ -93,9 +95,12 @@ class Recurrent(nn.Module):
         ends = ("", "_reverse")[: self.directions]
         self._layer_names = [f"l{layer}{end}" for layer in range(self.num_layers) for end in ends]
         self._kept = self.cell.graph.delays()
-        self._known_sizes: dict[int, dict[str, int]] = {}
         self._letters = [
             self.cell.letters(self._input_of(k), self.hidden_size, **self.sizes)
+            for k in range(self.num_layers)
+        ]
+        self._sizes_of_states = [
+            self.cell.state_sizes(self._input_of(k), self.hidden_size, **self.sizes)
             for k in range(self.num_layers)
         ]
         made = {"device": device, "dtype": dtype}
@@ -136,11 +141,7 @@ class Recurrent(nn.Module):
         return {name: torch.empty(shape, **made) for name, shape in shapes.items()}
 
     def _state_sizes(self, index: int) -> dict[str, int]:
-        key = index // self.directions
-        if key not in self._known_sizes:
-            input_size = self._input_of(key)
-            self._known_sizes[key] = self.cell.state_sizes(input_size, self.hidden_size, **self.sizes)
-        return self._known_sizes[key]
+        return self._sizes_of_states[index // self.directions]
 
     def _learned_states(self, made: Mapping[str, Any]) -> nn.ModuleDict:
         return nn.ModuleDict(
@@ -250,21 +251,40 @@ class Recurrent(nn.Module):
 
     def _run(self, given: Arguments, state: Any) -> tuple[Tensor, State]:
         batch = arrange(self, given, state)
+        if is_traced() and self._has_operator(tuple(batch.forced)):
+            output, end = run_by_operators(self, batch)
+            return batch.layout(output), end
         schedule = self.cell.schedule(forced=tuple(batch.forced))
         engine = self._engine(schedule, given.like)
-        carried = self._start_state(batch.packing.rows) if batch.state is None else batch.state
-        values, ends = batch.x, list[CellState]()
+        packing = Packing.of(*batch.shape, batch.lengths, given.like.device)
+        carried = self._start_state(packing.rows) if batch.state is None else batch.state
+        values, ends = packing.pack(batch.x), list[CellState]()
         for layer in range(self.num_layers):
             outputs = []
             for index in range(layer * self.directions, (layer + 1) * self.directions):
-                outcome = engine.run(self._job(schedule, index, values, batch, carried.cells[index]))
+                outcome = engine.run(self._job(schedule, index, values, batch, packing, carried.cells[index]))
                 outputs.append(outcome.output)
-                ends.append(batch.packing.end(outcome))
+                ends.append(packing.end(outcome))
             values = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-        return batch.output(values), State(ends)
+        return batch.layout(packing.unpack(values)), State(ends)
 
-    def _job(self, schedule: Schedule, index: int, x: Tensor, batch: Batch, carried: CellState) -> Job:
-        packing, reverse = batch.packing, index % self.directions == 1
+    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+    def _only_multiplies_input(self) -> bool:
+        """Whether indices can stand for one-hot vectors."""
+        graph = self.schedule.graph
+        source = graph.leaf[graph.signature.input]
+        multiplied = all(n.operation == "matmul" for n in graph.nodes if source in n.operands)
+        return multiplied and source not in (graph.output, *graph.next_states)
+
+    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+    def _has_operator(self, forced: tuple[str, ...]) -> bool:
+        """Whether the engine of this layer is one that `torch.compile` sees as an operator."""
+        return self._engine(self.cell.schedule(forced=forced), self._like()).name == "native"
+
+    def _job(
+        self, schedule: Schedule, index: int, x: Tensor, batch: Batch, packing: Packing, carried: CellState
+    ) -> Job:
+        reverse = index % self.directions == 1
         return Job(
             schedule=schedule,
             letters=self._letters[index // self.directions],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from unrolled.errors import ShapeError
 
@@ -104,3 +106,36 @@ class State:
             values = {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
             cells.append(CellState(values, tensors[f"{i}.clock"]))
         return cls(cells)
+
+
+# So that `torch.export`, `torch.vmap` and the other transforms look into a state.
+Names = list[list[str]]
+
+
+def _flatten(state: State) -> tuple[list[Tensor], Names]:
+    """All tensors, and the names of each layer's and direction's states."""
+    tensors = [tensor for cell in state.cells for tensor in (*cell.values.values(), cell.clock)]
+    return tensors, [list(cell.values) for cell in state.cells]
+
+
+def _flatten_with_keys(state: State) -> tuple[list[tuple[Any, Tensor]], Names]:
+    tensors, names = _flatten(state)
+    keys: list[Any] = [pytree.MappingKey(f"{i}.{name}") for i, one in enumerate(names) for name in (*one, "clock")]
+    return list(zip(keys, tensors, strict=True)), names
+
+
+def _unflatten(tensors: Iterable[Any], names: Names) -> State:
+    given = iter(tensors)
+    return State([CellState({name: next(given) for name in one}, next(given)) for one in names])
+
+
+pytree.register_pytree_node(
+    State,
+    _flatten,
+    _unflatten,
+    serialized_type_name="unrolled.State",
+    to_dumpable_context=lambda names: names,
+    from_dumpable_context=lambda names: names,
+    flatten_with_keys_fn=_flatten_with_keys,
+)
+torch.serialization.add_safe_globals([State, CellState])  # they hold tensors only

@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from unrolled.engines.derivatives import refuse_forward_mode
 from unrolled.engines.native.backward import backward
 from unrolled.engines.native.forward import Setting, forward, twin
-from unrolled.errors import EngineError
 
 
 def results_of(setting: Setting) -> int:
@@ -27,34 +27,56 @@ class Run(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, setting: Setting, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Run the forward program; keep the tensors of the run and what it gave."""
-        output = forward(setting, setting.named(tensors), keep=True)
-        ctx.setting, ctx.count = setting, len(tensors)
-        ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*output[results_of(setting) :])
-        ctx.save_for_backward(*tensors, *output)
-        return output
+        return _kept(ctx, setting, tensors, forward(setting, setting.named(tensors), keep=True))
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
         """Run the backward program; when its result is to be differentiated again, differentiate the reference."""
-        saved, setting = ctx.saved_tensors, ctx.setting
-        tensors, results = saved[: ctx.count], saved[ctx.count :]
-        gradients = gradients[: results_of(setting)]
-        if torch.is_grad_enabled():
-            return (None, *_differentiable(setting, tensors, results, gradients))
-        wanted = {
-            name for name, needed in zip(setting.names, ctx.needs_input_grad[1:], strict=True) if needed
-        }
-        found = backward(setting, setting.named(tensors), results, gradients, wanted)
-        return (None, *(found.get(name) if name in wanted else None for name in setting.names))
+        return _gradients(ctx, gradients)
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Any) -> NoReturn:
         """Forward mode is refused."""
-        raise EngineError(
-            "the native engine has no forward-mode derivatives. Make the layer with engine='reference', or use "
-            "reverse mode (torch.func.vjp, grad, jacrev)."
-        )
+        refuse_forward_mode()
+
+
+class Known(torch.autograd.Function):
+    """A run that has been: what it gave is known, and its backward run is still to come."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, setting: Setting, results: Sequence[Tensor], *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Give what is known."""
+        return _kept(ctx, setting, tensors, tuple(result.detach() for result in results))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Any, ...]:
+        """Run the backward program."""
+        return (None, *_gradients(ctx, gradients))
+
+
+def _kept(
+    ctx: Any, setting: Setting, tensors: tuple[Tensor, ...], results: tuple[Tensor, ...]
+) -> tuple[Tensor, ...]:
+    ctx.setting, ctx.count = setting, len(tensors)
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(*results[results_of(setting) :])
+    ctx.save_for_backward(*tensors, *results)
+    return results
+
+
+def _gradients(ctx: Any, gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """For the setting (None) and for each tensor of a run; differentiable by the reference where that is asked."""
+    saved, setting = ctx.saved_tensors, ctx.setting
+    tensors, results = saved[: ctx.count], saved[ctx.count :]
+    gradients = gradients[: results_of(setting)]
+    if torch.is_grad_enabled():
+        return (None, *_differentiable(setting, tensors, results, gradients))
+    needed = ctx.needs_input_grad[-ctx.count :]
+    wanted = {name for name, one in zip(setting.names, needed, strict=True) if one}
+    found = backward(setting, setting.named(tensors), results, gradients, wanted)
+    return (None, *(found.get(name) if name in wanted else None for name in setting.names))
 
 
 def _differentiable(

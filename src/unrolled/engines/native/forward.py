@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from unrolled.engines.engine import Job, Steps
 from unrolled.engines.native.call import Data, Shifts, call, real
+from unrolled.engines.native.memory import empty
 from unrolled.engines.native.plan import Plan, Ready
 from unrolled.engines.past import Timeline
 from unrolled.engines.reference import Reference
@@ -40,7 +40,7 @@ def forward(setting: Setting, tensors: Mapping[str, Tensor], keep: bool) -> tupl
     ready = plan.training if keep else plan.inference
     data = _forward_data(setting, tensors, ready)
     if keep:
-        tape = torch.empty(plan.tape.entries(setting.room), dtype=data.dtype)
+        tape = empty((plan.tape.entries(setting.room),), data.dtype)
         data.places = plan.tape.places(tape, setting.room)
     given = call(ready, data)
     output, *rest = [real(given.sequences[i], width) for i, width in plan.given]
@@ -70,7 +70,7 @@ def _forward_data(setting: Setting, tensors: Mapping[str, Tensor], ready: Ready)
 
 
 def twin(setting: Setting, tensors: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-    """What `forward` gives without a tape, by the reference engine: for transforms that need every operation to be torch's."""
+    """What `forward` gives without a tape, by the reference engine: every operation of it is torch's."""
     plan = setting.plan
     states = plan.graph.signature.states
     job = Job(
