@@ -14,7 +14,8 @@ from unrolled.errors import DataError, EquationError, SettingError
 
 NAMES = [
     *("elman", "elman_relu", "elman_sigmoid", "jordan"),
-    *("lstm", "lstm_linear_output", "lstm_no_bias", "lstm_1997", "lstm_peephole", "lstm_layer_norm"),
+    *("lstm", "lstm_linear_output", "lstm_no_bias", "lstm_projected"),
+    *("lstm_1997", "lstm_peephole", "lstm_layer_norm"),
     *("gru", "gru_reset_after"),
     *("gru_update_only", "minimal_gated", "mingru", "minlstm"),
     *("indrnn",),
@@ -30,6 +31,7 @@ PARAMETER_COUNTS = {
     "lstm": lambda I, H, O: 4 * H * (I + H + 1),
     "lstm_linear_output": lambda I, H, O: 4 * H * (I + H + 1),
     "lstm_no_bias": lambda I, H, O: 4 * H * (I + H),
+    "lstm_projected": lambda I, H, O: 4 * H * (I + O + 1) + O * H,
     "lstm_1997": lambda I, H, O: 3 * H * (I + H + 1),
     "lstm_peephole": lambda I, H, O: 4 * H * (I + H + 1) + 3 * H,
     "lstm_layer_norm": lambda I, H, O: 4 * H * (I + H) + 5 * 4 * H + 2 * H,
@@ -100,6 +102,8 @@ def test_state_and_output_sizes():
     for name, cell in catalogue().items():
         sizes = dict.fromkeys(cell.named_sizes, 2)
         expected = {"y": 2} if name == "jordan" else dict.fromkeys(cell.states, 8)
+        if name == "lstm_projected":
+            expected["h"] = 2
         assert cell.state_sizes(3, 8, **sizes) == expected
         assert cell.output_size(3, 8, **sizes) == next(iter(expected.values()))
         assert cell.states == (("h", "c") if "lstm" in name and name != "minlstm" else tuple(expected))

@@ -23,10 +23,10 @@ def times(matrix, vector):
 
 def gate(squash, p, name, x, h, *extra):
     """squash(W_name x + U_name h + b_name + extra), unit by unit; a missing parameter counts as zero."""
-    total = [0.0] * len(h)
+    total = [0.0] * len(p["U_" + name])
     for product in (times(p["W_" + name], x), times(p["U_" + name], h), p.get("b_" + name), *extra):
         if product is not None:
-            total = [total[j] + product[j] for j in range(len(h))]
+            total = [total[j] + product[j] for j in range(len(total))]
     return [squash(a) for a in total]
 
 
@@ -57,17 +57,22 @@ def jordan(p, x, past, t):
 
 def lstm(p, x, past, t, output=math.tanh, forget=True, peepholes=False):
     h, c = past["h"][0], past["c"][0]
-    units = range(len(h))
+    units = range(len(c))
 
     def peep(name, cell):
         return [p["p_" + name][j] * cell[j] for j in units] if peepholes else None
 
     i = gate(sigmoid, p, "i", x, h, peep("i", c))
-    f = gate(sigmoid, p, "f", x, h, peep("f", c)) if forget else [1.0] * len(h)
+    f = gate(sigmoid, p, "f", x, h, peep("f", c)) if forget else [1.0] * len(c)
     g = gate(math.tanh, p, "c", x, h)
     new = [f[j] * c[j] + i[j] * g[j] for j in units]
     o = gate(sigmoid, p, "o", x, h, peep("o", new))
     return {"h": [o[j] * output(new[j]) for j in units], "c": new}
+
+
+def lstm_projected(p, x, past, t):
+    new = lstm(p, x, past, t)
+    return {**new, "h": times(p["V"], new["h"])}
 
 
 def lstm_layer_norm(p, x, past, t):
@@ -173,6 +178,7 @@ FORMULAS = {
     "lstm": lstm,
     "lstm_linear_output": lambda *moment: lstm(*moment, output=float),
     "lstm_no_bias": lstm,
+    "lstm_projected": lstm_projected,
     "lstm_1997": lambda *moment: lstm(*moment, forget=False),
     "lstm_peephole": lambda *moment: lstm(*moment, peepholes=True),
     "lstm_layer_norm": lstm_layer_norm,

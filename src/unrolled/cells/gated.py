@@ -69,6 +69,29 @@ def lstm_no_bias(x, h, c, *, W_i, U_i, W_f, U_f, W_c, U_c, W_o, U_o):
     return o * tanh(c), c
 
 
+@cell(sizes={"h": "projection"})
+def lstm_projected(x, h, c, *, W_i, U_i, b_i, W_f, U_f, b_f, W_c, U_c, b_c, W_o, U_o, b_o, V):
+    """Long short-term memory with a recurrent projection (Sak et al. 2014, arXiv:1402.1128).
+
+    i_t = sigmoid(W_i x_t + U_i h_{t-1} + b_i)
+    f_t = sigmoid(W_f x_t + U_f h_{t-1} + b_f)
+    candidate_t = tanh(W_c x_t + U_c h_{t-1} + b_c)
+    o_t = sigmoid(W_o x_t + U_o h_{t-1} + b_o)
+    c_t = f_t * c_{t-1} + i_t * candidate_t
+    h_t = V (o_t * tanh(c_t))
+
+    Shapes: W_* (H, I), U_* (H, projection), b_* (H,), V (projection, H); h (projection,), c (H,).
+    Use it for a large memory at a small price: what is fed back is shorter than what is remembered. It equals
+    torch.nn.LSTM with proj_size; the paper's cell has peepholes as well.
+    """
+    i = sigmoid(W_i @ x + U_i @ h + b_i)
+    f = sigmoid(W_f @ x + U_f @ h + b_f)
+    candidate = tanh(W_c @ x + U_c @ h + b_c)
+    o = sigmoid(W_o @ x + U_o @ h + b_o)
+    c = f * c + i * candidate
+    return V @ (o * tanh(c)), c
+
+
 @cell
 def lstm_1997(x, h, c, *, W_i, U_i, b_i, W_c, U_c, b_c, W_o, U_o, b_o):
     """Long short-term memory before the forget gate (Hochreiter & Schmidhuber 1997, Neural Computation 9(8)).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,45 +11,13 @@ from torch import Tensor, nn
 from unrolled.cells import catalogue
 from unrolled.equations import Cell
 from unrolled.equations.same import same
+from unrolled.layers.gate_stacks import TORCH, Stack
 
-
-@dataclass(frozen=True)
-class Stack:
-    """The gates of a cell in the order in which a framework stacks them: (W, U, b) of each.
-
-    `second` is the bias that the last gate adds to its recurrent product, where it has one.
-    """
-
-    gates: tuple[tuple[str, str, str], ...]
-    second: str | None = None
-
-    def join(self, weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """W (G, I), U (G, H), b (G,) and the second bias (G,), G being all gates together; zero where none is."""
-        W, U, b = (torch.cat([weights[name] for name in names]) for names in zip(*self.gates, strict=True))
-        c = torch.zeros_like(b)
-        if self.second:
-            c[-len(weights[self.second]) :] = weights[self.second]
-        return W, U, b, c
-
-    def part(self, W: Tensor, U: Tensor, b: Tensor, c: Tensor) -> dict[str, Tensor]:
-        """The blocks by the names of the cell; c is left out where the cell has no second bias."""
-        count = len(self.gates)
-        found: dict[str, Tensor] = {}
-        for names, *blocks in zip(self.gates, W.chunk(count), U.chunk(count), b.chunk(count), strict=True):
-            found |= dict(zip(names, blocks, strict=True))
-        return found | ({self.second: c.chunk(count)[-1]} if self.second else {})
-
-
-def _gates(names: str) -> tuple[tuple[str, str, str], ...]:
-    return tuple((f"W_{name}", f"U_{name}", f"b_{name}") for name in names.split())
-
-
-CANDIDATE = ("W", "U", "b")
 NETWORKS: dict[str, tuple[Callable[..., nn.RNNBase], dict[str, Any], Stack]] = {
-    "elman": (nn.RNN, {}, Stack((CANDIDATE,))),
-    "elman_relu": (nn.RNN, {"nonlinearity": "relu"}, Stack((CANDIDATE,))),
-    "lstm": (nn.LSTM, {}, Stack(_gates("i f c o"))),
-    "gru_reset_after": (nn.GRU, {}, Stack((*_gates("r z"), CANDIDATE), second="c")),
+    "elman": (nn.RNN, {}, TORCH["elman"]),
+    "elman_relu": (nn.RNN, {"nonlinearity": "relu"}, TORCH["elman_relu"]),
+    "lstm": (nn.LSTM, {}, TORCH["lstm"]),
+    "gru_reset_after": (nn.GRU, {}, TORCH["gru_reset_after"]),
 }
 """By the cell of the catalogue: the class, its options, and how it stacks the gates."""
 
