@@ -15,6 +15,12 @@ HOMES = {
     "Ragged": "unrolled.layers",
     "Recurrent": "unrolled.layers",
     "State": "unrolled.layers",
+    "RNN": "unrolled.layers.torch_compatible",
+    "GRU": "unrolled.layers.torch_compatible",
+    "LSTM": "unrolled.layers.torch_compatible",
+    "RNNCell": "unrolled.layers.torch_compatible_cells",
+    "GRUCell": "unrolled.layers.torch_compatible_cells",
+    "LSTMCell": "unrolled.layers.torch_compatible_cells",
     "LanguageModel": "unrolled.models",
     "load_model": "unrolled.models",
 }

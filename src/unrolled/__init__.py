@@ -11,13 +11,21 @@ if TYPE_CHECKING:
     from unrolled import cells, equations
     from unrolled.equations import Cell, cell
     from unrolled.layers import Ragged, Recurrent, State
+    from unrolled.layers.torch_compatible import GRU, LSTM, RNN
+    from unrolled.layers.torch_compatible_cells import GRUCell, LSTMCell, RNNCell
     from unrolled.models import LanguageModel, load_model
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "Cell",
+    "GRUCell",
+    "LSTMCell",
     "LanguageModel",
+    "RNNCell",
     "Ragged",
     "Recurrent",
     "State",
@@ -34,6 +42,12 @@ _HOMES = {
     "Ragged": "unrolled.layers",
     "Recurrent": "unrolled.layers",
     "State": "unrolled.layers",
+    "RNN": "unrolled.layers.torch_compatible",
+    "GRU": "unrolled.layers.torch_compatible",
+    "LSTM": "unrolled.layers.torch_compatible",
+    "RNNCell": "unrolled.layers.torch_compatible_cells",
+    "GRUCell": "unrolled.layers.torch_compatible_cells",
+    "LSTMCell": "unrolled.layers.torch_compatible_cells",
     "LanguageModel": "unrolled.models",
     "load_model": "unrolled.models",
 }
