@@ -14,6 +14,9 @@ from unrolled.errors import EquationError, ShapeError
 from unrolled.layers.state import CellState, State
 
 if TYPE_CHECKING:
+    from torch.nn.utils.rnn import PackedSequence
+
+    from unrolled.layers.ragged import Ragged
     from unrolled.layers.recurrent import Recurrent
 
 
@@ -22,10 +25,10 @@ class Arguments:
     """What a caller gave, as it came; `like` is a parameter of the layer, for its device and dtype."""
 
     like: Tensor
-    x: Tensor | None
+    x: Tensor | Ragged | PackedSequence | None
     lengths: Tensor | Sequence[int] | None
-    resets: Tensor | None
-    forced: Mapping[str, Tensor]
+    resets: Tensor | Ragged | PackedSequence | None
+    forced: Mapping[str, Tensor | Ragged | PackedSequence]
     static: Mapping[str, Tensor]
     steps: int | None
     autocast: bool = False
@@ -35,7 +38,8 @@ class Arguments:
 class Batch:
     """A call in time order: `x` (T, B, I) or (T, B), `resets` (T, B), `forced` (T, B, n) and `static` (B, n).
 
-    `layout` turns a result (T, B, n) into the layout the caller used.
+    `layout` turns a result (T, B, n) into the layout the caller used. Of a ragged batch, what has T and B here has N,
+    the real steps of all rows in the packed order.
     """
 
     like: Tensor
@@ -46,12 +50,12 @@ class Batch:
     resets: Tensor | None
     forced: Mapping[str, Tensor]
     static: Mapping[str, Tensor]
-    layout: Callable[[Tensor], Tensor]
+    layout: Callable[[Tensor], Any]
 
 
 def arrange(layer: Recurrent, given: Arguments, state: Any) -> Batch:
     """Check a call and put it in order."""
-    reader = _Reader(layer, given)
+    reader = Reader(layer, given)
     x = reader.input(state)
     return Batch(
         like=given.like,
@@ -66,7 +70,7 @@ def arrange(layer: Recurrent, given: Arguments, state: Any) -> Batch:
     )
 
 
-class _Reader:
+class Reader:
     """Reads one call of one layer; `shape` is (T, B) once the input has been read."""
 
     def __init__(self, layer: Recurrent, given: Arguments) -> None:
@@ -100,7 +104,7 @@ class _Reader:
         self.single = x.dim() == dimensions - 1
         x = self.time_first(x.unsqueeze(1) if self.single else x, already=self.single)
         self.shape = (x.shape[0], x.shape[1])
-        return self._indices(x) if indices else self._vectors(x)
+        return self.indices(x) if indices else self.vectors(x)
 
     def time_first(self, value: Tensor, already: bool = False) -> Tensor:
         """(B, T, ...) to (T, B, ...) where the layer is batch_first."""
@@ -136,7 +140,8 @@ class _Reader:
             return len(torch.as_tensor(self.given.lengths))
         return next((len(value) for value in self.given.static.values() if value.dim() == 2), 1)
 
-    def _indices(self, x: Tensor) -> Tensor:
+    def indices(self, x: Tensor) -> Tensor:
+        """Whole numbers that stand for one-hot vectors."""
         if x.dtype == torch.bool or x.dtype.is_complex:
             raise ShapeError(f"indices must be whole numbers, got {x.dtype}. Use x.long().")
         if not self.layer._only_multiplies_input():
@@ -152,15 +157,16 @@ class _Reader:
         lengths = torch.as_tensor(self.given.lengths, device=x.device)
         return x[torch.arange(len(x), device=x.device)[:, None] < lengths]
 
-    def _vectors(self, x: Tensor) -> Tensor:
+    def vectors(self, x: Tensor) -> Tensor:
+        """Inputs (..., I)."""
         if x.shape[-1] != self.layer.input_size:
             raise ShapeError(
                 f"the input must have I={self.layer.input_size} entries a step, got {x.shape[-1]}. "
                 "Change input_size or the input."
             )
-        return self._like(x, "the input")
+        return self.as_parameters(x, "the input")
 
-    def _like(self, value: Tensor, what: str) -> Tensor:
+    def as_parameters(self, value: Tensor, what: str) -> Tensor:
         """The value in the parameters' dtype: cast under autocast, refused otherwise."""
         wanted = self.like.dtype
         if value.dtype == wanted:
@@ -220,7 +226,7 @@ class _Reader:
             raise ShapeError(
                 f"the state {name} must be (L*D, B, n) = {tuple(shape)}, got {tuple(value.shape)}. Reshape it."
             )
-        return self._like(value, f"the state {name}")
+        return self.as_parameters(value, f"the state {name}")
 
     def _checked_state(self, state: State) -> State:
         blank = self.layer._start_state(self.shape[1])
@@ -235,7 +241,9 @@ class _Reader:
         return State([self._checked_cell(cell) for cell in state.cells])
 
     def _checked_cell(self, cell: CellState) -> CellState:
-        return CellState({n: self._like(v, f"the state {n}") for n, v in cell.values.items()}, cell.clock)
+        return CellState(
+            {n: self.as_parameters(v, f"the state {n}") for n, v in cell.values.items()}, cell.clock
+        )
 
     def resets(self) -> Tensor | None:
         """The resets as (T, B)."""
@@ -255,15 +263,17 @@ class _Reader:
             f"resets must be bool (T, B) = {self.shape}, got {resets.dtype} {tuple(resets.shape)}. Correct them."
         )
 
-    def forced(self) -> dict[str, Tensor]:
-        """The forced states as (T, B, n)."""
+    def forced_sizes(self) -> Mapping[str, int]:
+        """n of each state that can be forced."""
         if self.given.forced and (self.layer.num_layers > 1 or self.layer.bidirectional):
             raise ShapeError(
                 "states are forced in one layer, one direction. Use num_layers=1, bidirectional=False."
             )
-        if not self.given.forced:
-            return {}
-        sizes = self.layer._state_sizes(0)
+        return self.layer._state_sizes(0)
+
+    def forced(self) -> dict[str, Tensor]:
+        """The forced states as (T, B, n)."""
+        sizes = self.forced_sizes()
         found = {}
         for name, value in self.given.forced.items():
             value = _tensor(value, f"forced {name}")
@@ -273,7 +283,7 @@ class _Reader:
                 raise ShapeError(
                     f"forced {name} must be (T, B, n) = {wanted}, got {tuple(value.shape)}. Reshape it."
                 )
-            found[name] = self._like(value, f"forced {name}")
+            found[name] = self.as_parameters(value, f"forced {name}")
         return found
 
     def static(self) -> dict[str, Tensor]:
@@ -295,7 +305,7 @@ class _Reader:
                 raise ShapeError(
                     f"static {name} must be (B, n) = {wanted}, got {tuple(value.shape)}. Reshape it."
                 )
-            found[name] = self._like(value, f"static {name}")
+            found[name] = self.as_parameters(value, f"static {name}")
         return found
 
     def layout(self, output: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unrolled.engines import Steps
 from unrolled.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ class Extents:
     def counts(self) -> Tensor:
         """(T,) the rows that are still running at each step."""
         return exceeding(self.lengths, self.longest)
+
+    @cached_property
+    def run(self) -> Steps:
+        """The same for engines, which keep with it what they work out."""
+        return Steps(tuple(self.counts.tolist()), len(self.lengths))
 
     def packed(self, device: torch.device) -> Tensor:
         """(N,) which value lies at each place of the packed order."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unrolled.engines import Outcome, Steps
 from unrolled.errors import ShapeError
+from unrolled.layers.extents import Extents
 from unrolled.layers.state import CellState
 
 
@@ -18,7 +19,8 @@ from unrolled.layers.state import CellState
 class Packing:
     """How a (T, B, ...) batch is packed; without lengths it is only reshaped.
 
-    `order[j]` is the row that stands at place j, `index` the position in T*B of every real step.
+    `order[j]` is the row that stands at place j, `index` the position in T*B of every real step. Where `is_packed`,
+    batches come and go as (N, ...) in the packed order.
     """
 
     time: int
@@ -26,6 +28,7 @@ class Packing:
     steps: Steps
     order: Tensor | None = None
     index: Tensor | None = None
+    is_packed: bool = False
 
     @classmethod
     def of(
@@ -50,6 +53,11 @@ class Packing:
         counts = tuple(running.sum(1).tolist())
         return cls(time, rows, Steps(counts, rows), order.to(device), index.to(device))
 
+    @classmethod
+    def packed(cls, extents: Extents, device: torch.device) -> Packing:
+        """A ragged batch whose values are in the packed order already."""
+        return cls(extents.longest, extents.run.rows, extents.run, extents.order.to(device), is_packed=True)
+
     @cached_property
     def place(self) -> Tensor | None:
         """Where each row stands in the packed order."""
@@ -61,11 +69,15 @@ class Packing:
 
     def pack(self, batch: Tensor) -> Tensor:
         """(T, B, ...) to (N, ...)."""
+        if self.is_packed:
+            return batch
         flat = batch.reshape(self.time * self.rows, *batch.shape[2:])
         return flat if self.index is None else flat.index_select(0, self.index)
 
     def unpack(self, packed: Tensor) -> Tensor:
         """(N, n) to (T, B, n), zeros at padding."""
+        if self.is_packed:
+            return packed
         if self.index is not None:
             empty = packed.new_zeros(self.time * self.rows, packed.shape[-1])
             packed = empty.index_copy_(0, self.index, packed)
@@ -86,16 +98,19 @@ class Packing:
 
     def resets(self, resets: Tensor, reverse: bool) -> Tensor:
         """(T, B) cuts before a step, to (N,) in the direction of the run: the same place is cut in both."""
+        packed = self.pack(resets)
         if not reverse:
-            return self.pack(resets)
-        following = torch.cat([resets[1:], torch.zeros_like(resets[:1])])
-        return self.pack(following & self._followed(resets.device))
+            return packed
+        following = torch.zeros_like(packed)
+        first = self.steps.counts[0] if self.steps.counts else 0
+        return following.index_copy_(0, self._before.to(packed.device), packed[first:])
 
-    def _followed(self, device: torch.device) -> Tensor:
-        """(T, B): whether a real step follows."""
-        time = torch.arange(self.time, device=device)[:, None]
-        lengths = self.unsort(self.steps.lengths(device), 0)
-        return time + 1 < lengths
+    @cached_property
+    def _before(self) -> Tensor:
+        """For every real step but the first ones, where the step before it lies in the packed order."""
+        counts = torch.tensor(self.steps.counts, dtype=torch.int64)
+        back = counts[:-1].repeat_interleave(counts[1:])
+        return torch.arange(self.steps.total - len(back), self.steps.total) - back
 
 
 @lru_cache(maxsize=16)

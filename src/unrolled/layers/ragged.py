@@ -132,10 +132,7 @@ class Ragged:
             raise ShapeError(
                 f"a PackedSequence must be given, got {type(packed).__name__}. Use another from_... ."
             )
-        counts, order = packed.batch_sizes, packed.sorted_indices
-        rows = int(counts[0]) if len(counts) else 0
-        order = torch.arange(rows) if order is None else order.cpu()
-        extents = Extents(exceeding(counts, rows)[inverse(order)], order)
+        extents = extents_of(packed)
         return cls._made(packed.data.index_select(0, extents.unpacked(packed.data.device)), extents)
 
     @classmethod
@@ -411,6 +408,20 @@ torch.serialization.add_safe_globals([Ragged])  # it holds two tensors only
 def is_jagged(value: object) -> TypeGuard[Tensor]:
     """Whether it is a nested tensor with layout=torch.jagged."""
     return isinstance(value, Tensor) and value.is_nested and value.layout == torch.jagged
+
+
+def extents_of(packed: PackedSequence) -> Extents:
+    """Where the rows of a PackedSequence lie; ShapeError where it does not hold together."""
+    counts, order = packed.batch_sizes, packed.sorted_indices
+    rows = int(counts[0]) if len(counts) else 0
+    falling = bool((counts.diff() <= 0).all() and (counts > 0).all())
+    if not falling or int(counts.sum()) != len(packed.data) or (order is not None and len(order) != rows):
+        raise ShapeError(
+            f"a PackedSequence must have batch_sizes that never grow and add up to N={len(packed.data)}, got "
+            f"{shortened(counts.tolist())}. Make it by torch.nn.utils.rnn.pack_sequence."
+        )
+    order = torch.arange(rows) if order is None else order.cpu()
+    return Extents(exceeding(counts, rows)[inverse(order)], order)
 
 
 def _tensor(value: object, what: str) -> Tensor:

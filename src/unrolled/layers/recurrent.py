@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from unrolled import cells as catalogue
 from unrolled.engines import Engine, Job, choose
@@ -17,10 +18,14 @@ from unrolled.errors import SettingError, ShapeError
 from unrolled.layers.arguments import Arguments, Batch, arrange
 from unrolled.layers.initialise import Start, initialise
 from unrolled.layers.packing import Packing
+from unrolled.layers.ragged import Ragged
+from unrolled.layers.ragged_call import arrange_ragged, is_ragged
 from unrolled.layers.state import CellState, State
 from unrolled.layers.stream import Stream
 from unrolled.layers.traced import run_by_operators
 from unrolled.layers.weights import Weights
+
+Sequences = TypeVar("Sequences", Tensor, Ragged, PackedSequence)
 
 
 class Recurrent(nn.Module):
@@ -196,30 +201,33 @@ class Recurrent(nn.Module):
 
     def forward(
         self,
-        x: Tensor | None,
+        x: Sequences | None,
         state: State | Tensor | Sequence[Tensor] | Mapping[str, Tensor] | None = None,
         *,
         lengths: Tensor | Sequence[int] | None = None,
-        resets: Tensor | None = None,
-        forced: Mapping[str, Tensor] | None = None,
+        resets: Tensor | Ragged | PackedSequence | None = None,
+        forced: Mapping[str, Tensor | Ragged | PackedSequence] | None = None,
         static: Mapping[str, Tensor] | None = None,
         steps: int | None = None,
-    ) -> tuple[Tensor, State]:
+    ) -> tuple[Sequences, State]:
         """Run the layer over a batch.
 
         Args:
             x: (T, B, I), (T, I) for one sequence, or (T, B) whole numbers below I that stand for one-hot vectors;
-                with `batch_first` (B, T, ...). None when I is 0.
+                with `batch_first` (B, T, ...). None when I is 0. Or a ragged batch, N steps in all rows: a `Ragged`
+                with values (N, I) or (N,), a PackedSequence, a jagged nested tensor (B, j, I).
             state: what an earlier call returned, or the initial value of the states: a tensor (L*D, B, n), one for
                 each state, or by name. Default: zero, or learned.
             lengths: (B,) the steps of each row; what lies beyond is padding, never computed, zero in the output.
             resets: (T, B) bool; a row restarts from the layer's initial state before the steps that are marked.
-            forced: states whose value after each step is given, (T, B, n) by name: teacher forcing.
+            forced: states whose value after each step is given, (T, B, n) by name: teacher forcing. With a ragged
+                batch, `resets` and `forced` may be ragged too, of the same lengths.
             static: the cell's static inputs, (B, n) by name.
             steps: T for a network without input.
 
         Returns:
-            The output (T, B, D * n) and the `State` after the last real step of every row.
+            The output (T, B, D * n), or (N, D * n) as the ragged kind that `x` is, and the `State` after the last
+            real step of every row.
         """
         like = self._like()
         device = like.device.type
@@ -249,14 +257,23 @@ class Recurrent(nn.Module):
         rows = None if batch_size is None else _whole("batch_size", batch_size, 1)
         return Stream(self, state, rows, static)
 
-    def _run(self, given: Arguments, state: Any) -> tuple[Tensor, State]:
+    def _run(self, given: Arguments, state: Any) -> tuple[Any, State]:
+        if type(given.x) is not Tensor and is_ragged(given.x):
+            answer: tuple[Any, State] = self._run_ragged(given, state)
+            return answer
         batch = arrange(self, given, state)
         if is_traced() and self._has_operator(tuple(batch.forced)):
             output, end = run_by_operators(self, batch)
             return batch.layout(output), end
+        return self._run_packed(batch, Packing.of(*batch.shape, batch.lengths, given.like.device))
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _run_ragged(self, given: Arguments, state: Any) -> tuple[Any, State]:
+        return self._run_packed(*arrange_ragged(self, given, state))
+
+    def _run_packed(self, batch: Batch, packing: Packing) -> tuple[Any, State]:
         schedule = self.cell.schedule(forced=tuple(batch.forced))
-        engine = self._engine(schedule, given.like)
-        packing = Packing.of(*batch.shape, batch.lengths, given.like.device)
+        engine = self._engine(schedule, batch.like)
         carried = self._start_state(packing.rows) if batch.state is None else batch.state
         values, ends = packing.pack(batch.x), list[CellState]()
         for layer in range(self.num_layers):
