@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unrolled.engines.engine import Steps
-from unrolled.engines.past import Timeline
+from unrolled.engines.past import Timeline, timeline
 
 
 def walk(lengths, cuts, reverse, kept, clock):
@@ -64,3 +64,22 @@ def test_delays_and_clocks_across_resets(seed, reverse):
         assert at_end.tolist() == [number(ends[b][0][delay - 1], b) for b in range(rows)]
     assert timeline.clock(clock, timeline.moments).tolist() == [seen[key][1] for key in order]
     assert timeline.clock(clock, timeline.end).tolist() == [ticks for _, ticks in ends]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_what_steps_keep_can_be_saved_for_a_backward_run(reverse):
+    """Whatever kind of call asked for it first: autograd saves no tensor that inference mode has made."""
+    steps = Steps((3, 2, 2), 3, reverse)
+    with torch.inference_mode():
+        kept = timeline(steps, None, torch.device("cpu"))
+        found = [kept.lengths, kept.offsets]
+        for moments in (kept.moments, kept.end):
+            found += [moments.row, moments.age, moments.since, moments.was_reset]
+        found.append(kept.shift(1, 2))
+    assert not any(value.is_inference() for value in found)
+    assert timeline(steps, None, torch.device("cpu")) is kept
+
+
+def test_steps_turned_twice_are_the_same_steps():
+    steps = Steps((3, 2, 2), 3)
+    assert steps.turned.turned is steps and steps.turned.reverse

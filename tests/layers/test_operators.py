@@ -33,11 +33,15 @@ def conditioned(x, h, context, *, W, U, C, b, c):
     return tanh(W @ x + U @ h + sigmoid(C @ context) + sigmoid(b + c))
 
 
-# A plain cell, two gated ones, a delay, a clock, static inputs, and one whose backward has no product in its loop.
-CELLS = {
-    name: (catalogue() | {"conditioned": conditioned})[name]
-    for name in ("elman", "lstm", "gru", "skip_in_time", "clockwork", "conditioned", "mingru")
-}
+@cell
+def shifted(x, h, p, *, W, U, V):
+    """A state that no loop carries: its sequence is a result of its own."""
+    return tanh(U @ h + V @ p), W @ x
+
+
+# Plain and gated cells, a delay, a clock, one whose backward has no product in its loop, and the two above.
+KNOWN = ("elman", "lstm", "gru", "skip_in_time", "clockwork", "mingru")
+CELLS = {name: catalogue()[name] for name in KNOWN} | {"conditioned": conditioned, "shifted": shifted}
 BY_NAME = pytest.mark.parametrize("name", CELLS)
 
 
