@@ -355,6 +355,15 @@ def test_what_does_not_go_with_a_ragged_batch_is_refused(case):
         layer_of("elman")(ROWS, **arguments)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_nested_tensors_of_the_other_layout_are_refused():
+    nested = torch.nested.nested_tensor(list(ROWS))
+    with pytest.raises(ShapeError, match=r"must have layout=torch.jagged, got torch.strided. Make it by"):
+        layer_of("elman")(nested)
+    with pytest.raises(ShapeError, match=r"\(B, j, ...\) with layout=torch.jagged, got a Tensor"):
+        Ragged.from_nested(nested)
+
+
 def test_the_layout_in_the_message_is_the_layers():
     with pytest.raises(ShapeError, match=r"resets must be \(B, T, ...\) = \(2, 5, ...\) or a Ragged"):
         layer_of("elman", batch_first=True)(ROWS, resets=torch.zeros(5, 2, dtype=torch.bool))

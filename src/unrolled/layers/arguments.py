@@ -92,6 +92,11 @@ class Reader:
                 "steps= is for networks without input, and x says T already. Leave one of them out."
             )
         x = _tensor(self.given.x, "the input")
+        if x.is_nested:
+            raise ShapeError(
+                f"a nested tensor must have layout=torch.jagged, got {x.layout}. "
+                "Make it by torch.nested.nested_tensor(rows, layout=torch.jagged)."
+            )
         indices = not x.is_floating_point()
         dimensions = 2 if indices else 3
         if x.dim() not in (dimensions - 1, dimensions):
