@@ -1,17 +1,21 @@
 import json
 
 import pytest
+import torch
 
 from unrolled.cells import catalogue
 from unrolled.engines import ENGINES
+from unrolled.engines.choose import preferred
 from unrolled.layers import Recurrent
+
+CPU = torch.device("cpu")
 
 
 def test_every_engine_is_listed_with_what_it_runs(unrolled):
     code, out, _ = unrolled("engines")
     assert code == 0
     for name, engine in ENGINES.items():
-        assert f"{name:<9}  {engine.runs}\n           float32 on cpu: can run here" in out
+        assert f"{name:<13}  {engine.runs}\n{'':<13}  float32 on cpu: can run here" in out
 
 
 def test_an_engine_that_cannot_run_says_why(unrolled):
@@ -26,20 +30,23 @@ def test_what_is_explained_is_what_a_layer_does(unrolled, name):
     chosen = [engine["name"] for engine in found["engines"] if engine["chosen"]]
     layer = Recurrent(name, 3, 8, sizes=dict.fromkeys(catalogue()[name].named_sizes, 2))
     assert (found["cell"], chosen) == (name, [layer.engine])
-    assert [engine["name"] for engine in found["engines"]] == list(ENGINES)
+    assert [engine["name"] for engine in found["engines"]] == list(preferred(CPU))
 
 
 def test_why_the_others_do_not(unrolled):
     lines = unrolled("engines", "--explain", "lstm")[1].splitlines()
     assert lines[0] == "lstm in float32 on cpu runs on the native engine"
-    assert lines[2].startswith("  native     chosen, the first that can: any cell, on the CPU")
+    assert lines[2].startswith("  native         chosen, the first that can: any cell, on the CPU")
     assert lines[3].startswith(
-        '  reference  not chosen, native comes first; it can, ask for it with engine="reference"'
+        '  reference      not chosen, native comes first; it can, ask for it with engine="reference"'
     )
     assert lines[-1] == "  frame by frame, layer.stream(): packed once, then kept in the core"
+    assert lines[4].startswith("  torch_kernels  not chosen, native comes first; it can, ask for it with")
+    lines = unrolled("engines", "--explain", "gru")[1].splitlines()
+    assert lines[4].startswith("  torch_kernels  not chosen, it cannot: gru is not one of torch's networks")
     lines = unrolled("engines", "--explain", "lstm", "--dtype", "bfloat16")[1].splitlines()
     assert lines[0] == "lstm in bfloat16 on cpu runs on the reference engine"
-    assert lines[2].startswith("  native     not chosen, it cannot: it computes in float32 and float64")
+    assert lines[2].startswith("  native         not chosen, it cannot: it computes in float32 and float64")
     assert lines[-1].endswith("a call of the reference engine at every step")
 
 

@@ -10,11 +10,18 @@ import torch
 from unrolled.engines.engine import Engine
 from unrolled.engines.native.engine import Native
 from unrolled.engines.reference import Reference
+from unrolled.engines.torch_kernels import TorchKernels
 from unrolled.equations import Schedule
 from unrolled.errors import EngineError
 
-# The order of preference.
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Native(), Reference())}
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Native(), TorchKernels(), Reference())}
+
+
+def preferred(device: torch.device) -> tuple[str, ...]:
+    """The engines in the order of preference there. Off CUDA torch's kernels come last: they run when named."""
+    if device.type == "cuda":
+        return tuple(ENGINES)
+    return (*(name for name in ENGINES if name != TorchKernels.name), TorchKernels.name)
 
 
 def choose(schedule: Schedule, device: torch.device, dtype: torch.dtype, name: str | None = None) -> Engine:
@@ -24,7 +31,7 @@ def choose(schedule: Schedule, device: torch.device, dtype: torch.dtype, name: s
             f"engine must be one of {', '.join(ENGINES)}, got {name!r}. Leave it out to have one chosen."
         )
     reasons = {}
-    for engine in [ENGINES[name]] if name else ENGINES.values():
+    for engine in (ENGINES[one] for one in ([name] if name else preferred(device))):
         reason = engine.accepts(schedule, device, dtype)
         if reason is None:
             return engine
@@ -45,7 +52,7 @@ class Verdict:
 
 def explain(schedule: Schedule, device: torch.device, dtype: torch.dtype) -> Sequence[Verdict]:
     """Every engine in the order of preference: the first that can run the schedule is chosen."""
-    reasons = {name: engine.accepts(schedule, device, dtype) for name, engine in ENGINES.items()}
+    reasons = {name: ENGINES[name].accepts(schedule, device, dtype) for name in preferred(device)}
     first = next((name for name, reason in reasons.items() if reason is None), None)
     return [
         Verdict(name, ENGINES[name].runs, reason, chosen=name == first) for name, reason in reasons.items()

@@ -6,6 +6,9 @@ may stand for its blocks, as W in W [x, h] stands for the two matrices of W x + 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
 from unrolled.equations.graph import Graph, Node
 from unrolled.equations.simplify import simplify
 
@@ -101,3 +104,24 @@ class _Matcher:
         """The terms of a sum, products first, otherwise in order."""
         terms = list(zip(node.value, node.operands, strict=True))
         return sorted(terms, key=lambda term: graph.nodes[term[1]].operation != "matmul")
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Two cells that are the same: by each name of the second, the node of `graph`, the first one, that it is.
+
+    A node is a leaf, or a block of a parameter.
+    """
+
+    graph: Graph
+    partner: Mapping[str, int]
+
+
+def pairing(a: Graph, b: Graph) -> Pairing | None:
+    """Which names of `a` are which of `b`; None when they are not the same. Names of local values play no part."""
+    matcher = _Matcher(simplify(replace(a, labels=())), simplify(replace(b, labels=())))
+    if len(a.next_states) != len(b.next_states) or not matcher.match():
+        return None
+    leaves = matcher.b.leaf.items()
+    met = {name: matcher.partner_back[i] for name, i in leaves if i in matcher.partner_back}
+    return Pairing(matcher.a, met)
