@@ -40,6 +40,7 @@ NB_MODULE(_native, module) {
              "How this extension was built, and the instruction sets this machine can run, best first.");
   bind_executor(module);
   bind_kernels(module);
+  bind_masks(module);
   bind_memory(module);
   bind_stream(module);
 }
