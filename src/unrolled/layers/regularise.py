@@ -1,0 +1,183 @@
+"""Dropout of every kind that recurrent layers know, as masks on what engines are given: none leaves the fast one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from unrolled.engines import Job, Outcome
+from unrolled.equations import Cell
+from unrolled.errors import SettingError
+from unrolled.layers.initialise import Roles
+from unrolled.layers.masks import checked_rate, mask
+from unrolled.layers.packing import Packing
+from unrolled.layers.variants import HELD, KEPT, with_masks
+
+
+@dataclass(frozen=True)
+class Regularise:
+    """How much of what is dropped while a layer trains; all are shares from 0 to below 1.
+
+    Args:
+        input: of every layer's input, the same units at all steps (Gal and Ghahramani 2016, arXiv:1512.05287).
+        recurrent: of what recurrent matrices read of the states, the same units at all steps (the same paper).
+        output: of the last layer's output, the same units at all steps.
+        zoneout: of every state, or by name: units that keep the value of the step before, others at every step
+            (Krueger et al. 2017, arXiv:1606.01305). Outside training a state moves by the expected share.
+        connections: of the entries of recurrent matrices, one mask a call (DropConnect: Wan et al. 2013; on recurrent
+            matrices: Merity et al. 2018, arXiv:1708.02182).
+
+    What is kept is divided by the share that is kept. Masks depend on a key, which a call of the layer draws from
+    torch's generator and its `State` carries on, and on row, step and unit: a sequence in pieces has the masks of the
+    whole. `state.detach()` lets go of the key.
+
+    Example:
+        >>> Regularise(recurrent=0.3, zoneout={"c": 0.1})
+        Regularise(input=0.0, recurrent=0.3, output=0.0, zoneout={'c': 0.1}, connections=0.0)
+    """
+
+    input: float = 0.0
+    recurrent: float = 0.0
+    output: float = 0.0
+    zoneout: float | Mapping[str, float] = field(default=0.0)
+    connections: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("input", "recurrent", "output", "connections"):
+            checked_rate(name, getattr(self, name))
+        rates = self.zoneout if isinstance(self.zoneout, Mapping) else {"zoneout": self.zoneout}
+        for name, rate in rates.items():
+            checked_rate(f"zoneout of {name}" if isinstance(self.zoneout, Mapping) else name, rate)
+
+    def held(self, cell: Cell) -> dict[str, float]:
+        """The states that zoneout holds, and how much of each."""
+        given = self.zoneout if isinstance(self.zoneout, Mapping) else dict.fromkeys(cell.states, self.zoneout)
+        for name in given:
+            if name not in cell.states:
+                raise SettingError(
+                    f"zoneout= names the state {name}, but {cell.name} has {', '.join(cell.states)}. Use one of these."
+                )
+        return {name: rate for name, rate in given.items() if rate > 0}
+
+    def training_cell(self, cell: Cell) -> Cell:
+        """What runs while the layer trains."""
+        kept, held = cell.states if self.recurrent else (), tuple(self.held(cell))
+        return with_masks(cell, tuple(kept), held) if kept or held else cell
+
+    def cell(self, cell: Cell) -> Cell:
+        """What runs otherwise: with zoneout, states that move by the expected share."""
+        held = self.held(cell)
+        return with_masks(cell, (), tuple(held), tuple(held.values())) if held else cell
+
+
+@dataclass(frozen=True)
+class Key:
+    """What the masks of a run depend on beside place: `number`, and the steps (B,) each row has run under it."""
+
+    number: int
+    steps: Tensor
+
+
+class Masks:
+    """The masks of one call, for a packed batch."""
+
+    def __init__(self, settings: Regularise, dropout: float, cell: Cell, key: Key, packing: Packing) -> None:
+        self.settings = settings
+        self.dropout = dropout
+        self.cell = cell
+        self.key = key
+        self.packing = packing
+        self.held = settings.held(cell)
+        place = torch.arange(packing.time * packing.rows) if packing.index is None else packing.index
+        rows = max(packing.rows, 1)
+        self.row = place.to(key.steps.device) % rows
+        self.step = place.to(key.steps.device) // rows + key.steps[self.row]
+
+    def end(self, lengths: Tensor) -> Key:
+        """The key after the call."""
+        return replace(self.key, steps=self.key.steps + lengths)
+
+    def _at_steps(self, use: str, steps: Tensor, rate: float, like: Tensor, width: int) -> Tensor:
+        return mask(self.key.number, use, self.row, steps, width, rate, like.dtype)
+
+    def _at_rows(self, use: str, rate: float, like: Tensor, width: int) -> Tensor:
+        """(B, width), rows in the caller's order, the same at every step."""
+        rows = torch.arange(self.packing.rows, device=self.row.device)
+        return mask(self.key.number, use, rows, torch.zeros_like(rows), width, rate, like.dtype)
+
+    # --- around the layers -----------------------------------------------------------------------
+
+    def into(self, layer: int, values: Tensor) -> Tensor:
+        """The input of a layer: dropped between layers, and the same units at all steps."""
+        if layer > 0 and self.dropout:
+            values = values * self._at_steps(
+                f"between {layer}", self.step, self.dropout, values, values.shape[-1]
+            )
+        return self._variational(f"input {layer}", self.settings.input, values)
+
+    def out(self, values: Tensor) -> Tensor:
+        """The output of the last layer."""
+        return self._variational("output", self.settings.output, values)
+
+    def _variational(self, use: str, rate: float, values: Tensor) -> Tensor:
+        if not rate:
+            return values
+        if not values.is_floating_point():
+            raise SettingError(
+                "input dropout needs x of numbers (T, B, I), got whole numbers that stand for one-hot vectors. Set "
+                "input=0, or embed them first."
+            )
+        return values * self._at_rows(use, rate, values, values.shape[-1])[self.row]
+
+    # --- within a layer --------------------------------------------------------------------------
+
+    def job(self, job: Job, index: int) -> Job:
+        """The job of the training cell: masks as static inputs, as forced states and on parameters."""
+        use = f"layer {index} "
+        static, forced, states, start = dict(job.static), dict(job.forced), dict(job.states), dict(job.start)
+        for name, value in job.states.items():
+            if KEPT + name in job.schedule.graph.signature.statics:
+                kept = self._at_rows(use + KEPT + name, self.settings.recurrent, value, value.shape[-1])
+                static[KEPT + name] = self.packing.sort(kept, 0)
+            if name in self.held:
+                held = HELD + name
+                forced[held], states[held] = self._held(use + held, self.held[name], value, job.steps.reverse)
+                start[held] = states[held][0]
+        return replace(
+            job, static=static, forced=forced, states=states, start=start, parameters=self._connected(job, use)
+        )
+
+    def _held(self, use: str, rate: float, like: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
+        """1 where a state keeps its value: as values of a state, each stands after the step before the one it is for."""
+        way, width = -1 if reverse else 1, like.shape[-1]
+        dropped = self._at_steps(use, self.step + way, 1 - rate, like, width)
+        rows = torch.arange(self.packing.rows, device=self.row.device)
+        first = self.packing.unsort(self.packing.steps.lengths(rows.device), 0) - 1 if reverse else 0
+        begun = mask(self.key.number, use, rows, self.key.steps + first, width, 1 - rate, like.dtype)
+        return (dropped > 0).to(like.dtype), (self.packing.sort(begun, 0) > 0).to(like.dtype)[None]
+
+    def _connected(self, job: Job, use: str) -> dict[str, Tensor]:
+        """Parameters, those entries of recurrent matrices dropped that DropConnect drops."""
+        found = dict(job.parameters)
+        rate = self.settings.connections
+        for name in recurrent_matrices(self.cell) if rate else ():
+            rows = torch.arange(len(found[name]), device=self.row.device)
+            width = found[name].shape[1]
+            found[name] = found[name] * mask(
+                self.key.number, use + name, rows, torch.zeros_like(rows), width, rate, found[name].dtype
+            )
+        return found
+
+    def outcome(self, outcome: Outcome) -> Outcome:
+        """What a job gave, without the masks that were states."""
+        states = {name: value for name, value in outcome.states.items() if name in self.cell.states}
+        return replace(outcome, states=states)
+
+
+def recurrent_matrices(cell: Cell) -> tuple[str, ...]:
+    """The parameters that multiply states and nothing else."""
+    roles = Roles(cell)
+    return tuple(name for name in roles.graph.signature.parameters if roles.is_recurrent(name))
