@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from unrolled.engines.engine import Engine, Job, Outcome, Steps
-from unrolled.equations import Schedule
+from unrolled.equations import Graph, Schedule
 from unrolled.equations.adjoint import adjoint
 from unrolled.equations.interior import interior
 from unrolled.errors import SettingError
@@ -59,7 +59,8 @@ def segment_length(
         return row_bytes * (-(-time // length) * border + length * step)
 
     assert isinstance(budget, int)
-    best = max(1, min(time, isqrt(time * border // max(step, 1))))
+    least = max(1, min(time, isqrt(time * border // max(step, 1))))
+    best = min(least, min(least + 1, max(time, 1)), key=needed)
     if needed(best) > budget:
         raise SettingError(
             f"checkpoint={budget} bytes is too little for {time} steps of this layer: it needs {needed(best)} at "
@@ -73,14 +74,22 @@ def segment_length(
 
 
 def _floats(schedule: Schedule, letters: Mapping[str, int]) -> tuple[int, int]:
-    """Numbers of one row between segments, and by step within one: saved values, output and their gradients."""
+    """Numbers of one row between segments, and by step within one: saved values, the output and its gradient."""
     graph = interior(schedule).graph
-    saved = {i for _, i in adjoint(graph, schedule.forced, ()).saved}
-    widths = {i: graph.size(i).value(letters) for i in {*saved, graph.output, *graph.next_states}}
-    kept = graph.delays()
-    names = graph.signature.states
-    border = sum(kept[n] * widths[i] for n, i in zip(names, graph.next_states, strict=True))
-    return border, sum(widths[i] for i in saved) + 2 * widths[graph.output]
+    following = dict(zip(graph.signature.states, graph.next_states, strict=True))
+    saved = {_source(graph, following, i) for _, i in adjoint(graph, schedule.forced, ()).saved}
+    further = saved - {graph.output, graph.leaf[graph.signature.input]}
+    depths = graph.delays()
+    border = sum(depths[name] * graph.size(i).value(letters) for name, i in following.items())
+    return border, sum(graph.size(i).value(letters) for i in (*further, graph.output, graph.output))
+
+
+def _source(graph: Graph, following: Mapping[str, int], position: int) -> int:
+    """A saved value itself, or the next state that it is an earlier value of."""
+    node = graph.nodes[position]
+    if node.operation == "delayed":
+        return following[str(graph.nodes[node.operands[0]].value)]
+    return following[str(node.value)] if node.operation == "state" else position
 
 
 def _tensors(job: Job) -> Named:

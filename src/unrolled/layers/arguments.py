@@ -243,7 +243,7 @@ class Reader:
             raise ShapeError(
                 f"the state must fit the layer and the batch: expected {blank}, got {state}. Use its own state."
             )
-        return State([self._checked_cell(cell) for cell in state.cells])
+        return State([self._checked_cell(cell) for cell in state.cells], state.key)
 
     def _checked_cell(self, cell: CellState) -> CellState:
         return CellState(

@@ -43,6 +43,11 @@ class Roles:
         else:
             self._vector(leaf, value)
 
+    def is_recurrent(self, name: str) -> bool:
+        """Whether a parameter is a matrix between a state and the next, and nothing else."""
+        products = self._products(self.graph.leaf[name])
+        return bool(products) and all(map(self._recurrent, products))
+
     # --- matrices --------------------------------------------------------------------------------
 
     def _matrix(self, position: int, block: Tensor, letters: Mapping[str, int]) -> None:

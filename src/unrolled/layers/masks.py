@@ -27,7 +27,9 @@ def checked_rate(name: str, rate: float) -> float:
     return float(rate)
 
 
-def mask(key: int, use: str, rows: Tensor, steps: Tensor, width: int, rate: float, dtype: torch.dtype) -> Tensor:
+def mask(
+    key: int, use: str, rows: Tensor, steps: Tensor, width: int, rate: float, dtype: torch.dtype
+) -> Tensor:
     """(N, width): 1 / (1 - rate) where an entry is kept, 0 where it is dropped.
 
     Entry (i, j) depends on `key`, `use`, `rows[i]`, `steps[i]` (both (N,) int64) and j alone.
@@ -40,7 +42,7 @@ def mask(key: int, use: str, rows: Tensor, steps: Tensor, width: int, rate: floa
     place = _mixed(_mixed(folded ^ _mixed(rows)) ^ steps)
     units = torch.arange(width, device=rows.device)
     bits = _shifted(_mixed(place[:, None] ^ units), 64 - BITS)
-    return torch.where(bits < kept, value, 0.0).to(dtype)
+    return (bits < kept).to(dtype) * value
 
 
 def _has_core() -> bool:

@@ -11,16 +11,19 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from unrolled import cells as catalogue
-from unrolled.engines import Engine, Job, choose
+from unrolled.engines import Engine, Job, Outcome, choose
+from unrolled.engines.segments import run_in_segments, segment_length
 from unrolled.engines.zeros import is_traced, read_only_zeros
 from unrolled.equations import Cell, Schedule
 from unrolled.errors import SettingError, ShapeError
 from unrolled.layers.arguments import Arguments, Batch, arrange
 from unrolled.layers.initialise import Start, initialise
+from unrolled.layers.masks import checked_rate, drawn_key
 from unrolled.layers.packing import Packing
 from unrolled.layers.ragged import Ragged
 from unrolled.layers.ragged_call import arrange_ragged, is_ragged
-from unrolled.layers.state import CellState, State
+from unrolled.layers.regularise import Masks, Regularise
+from unrolled.layers.state import CellState, Key, State
 from unrolled.layers.stream import Stream
 from unrolled.layers.traced import run_by_operators
 from unrolled.layers.weights import Weights
@@ -46,6 +49,11 @@ class Recurrent(nn.Module):
         start: overrides by parameter name: a name ("identity", "orthogonal", "glorot", "zero", "one"), a number,
             a tensor or a function that fills one.
         initial_state: "zero", or "learned" (one vector for each state, layer and direction).
+        dropout: share of the units dropped between layers while training, others at every step.
+        regularise: dropout of other kinds, a `Regularise`.
+        checkpoint: keep only the states between segments of the sequence and run each segment again for its
+            gradients: "sqrt", or how many bytes a layer and direction may keep. Gradients are the same up to the order
+            of sums; double backward is refused.
         engine: the name of an engine; by default the first that accepts the cell, device and dtype.
 
     Example:
@@ -73,6 +81,9 @@ class Recurrent(nn.Module):
         initialise: str = "roles",
         start: Mapping[str, Start] | None = None,
         initial_state: str = "zero",
+        dropout: float = 0.0,
+        regularise: Regularise | None = None,
+        checkpoint: str | int | None = None,
         engine: str | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -96,10 +107,15 @@ class Recurrent(nn.Module):
         self.initialise = initialise
         self.start = dict(start or {})
         self.initial_state = initial_state
+        self.dropout = checked_rate("dropout", dropout)
+        self.regularise = regularise
+        self.checkpoint = _checkpoint(checkpoint)
         self._engine_name = engine
         ends = ("", "_reverse")[: self.directions]
         self._layer_names = [f"l{layer}{end}" for layer in range(self.num_layers) for end in ends]
         self._kept = self.cell.graph.delays()
+        self.running_cell = self.cell if regularise is None else regularise.cell(self.cell)
+        self._training_cell = self.cell if regularise is None else regularise.training_cell(self.cell)
         self._letters = [
             self.cell.letters(self._input_of(k), self.hidden_size, **self.sizes)
             for k in range(self.num_layers)
@@ -177,7 +193,7 @@ class Recurrent(nn.Module):
     @property
     def schedule(self) -> Schedule:
         """What waits for time and what does not; `print` it."""
-        return self.cell.schedule()
+        return self.running_cell.schedule()
 
     @property
     def engine(self) -> str:
@@ -262,7 +278,7 @@ class Recurrent(nn.Module):
             answer: tuple[Any, State] = self._run_ragged(given, state)
             return answer
         batch = arrange(self, given, state)
-        if is_traced() and self._has_operator(tuple(batch.forced)):
+        if is_traced() and not self._drops and self._has_operator(tuple(batch.forced)):
             output, end = run_by_operators(self, batch)
             return batch.layout(output), end
         return self._run_packed(batch, Packing.of(*batch.shape, batch.lengths, given.like.device))
@@ -272,18 +288,47 @@ class Recurrent(nn.Module):
         return self._run_packed(*arrange_ragged(self, given, state))
 
     def _run_packed(self, batch: Batch, packing: Packing) -> tuple[Any, State]:
-        schedule = self.cell.schedule(forced=tuple(batch.forced))
-        engine = self._engine(schedule, batch.like)
         carried = self._start_state(packing.rows) if batch.state is None else batch.state
+        masks = self._masks(packing, carried) if self._drops else None
+        forced = (*batch.forced, *masks.names) if masks else tuple(batch.forced)
+        schedule = (self._training_cell if masks else self.running_cell).schedule(forced=forced)
+        engine = self._engine(schedule, batch.like)
         values, ends = packing.pack(batch.x), list[CellState]()
         for layer in range(self.num_layers):
             outputs = []
+            values = masks.into(layer, values) if masks else values
             for index in range(layer * self.directions, (layer + 1) * self.directions):
-                outcome = engine.run(self._job(schedule, index, values, batch, packing, carried.cells[index]))
+                job = self._job(schedule, index, values, batch, packing, carried.cells[index])
+                outcome = self._outcome(engine, job, index, masks)
                 outputs.append(outcome.output)
                 ends.append(packing.end(outcome))
             values = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-        return batch.layout(packing.unpack(values)), State(ends)
+        values = masks.out(values) if masks else values
+        return batch.layout(packing.unpack(values)), State(ends, masks.end() if masks else None)
+
+    def _outcome(self, engine: Engine, job: Job, index: int, masks: Masks | None) -> Outcome:
+        """One layer in one direction, with its masks, and in segments if so wished."""
+        job = masks.job(job, index) if masks else job
+        if self.checkpoint is None:
+            outcome = engine.run(job)
+        else:
+            numbers = job.steps.rows * job.clock.new_empty(0, dtype=self._like().dtype).element_size()
+            length = segment_length(
+                job.schedule, job.letters, len(job.steps.counts), numbers, self.checkpoint
+            )
+            outcome = run_in_segments(engine, job, length)
+        return masks.outcome(outcome) if masks else outcome
+
+    @property
+    def _drops(self) -> bool:
+        return self.training and (self.dropout > 0 or self.regularise is not None)
+
+    def _masks(self, packing: Packing, carried: State) -> Masks:
+        """The masks of one call: those of the carried state's key, or of a new one."""
+        key = carried.key
+        if key is None:
+            key = Key(drawn_key(), torch.zeros(packing.rows, dtype=torch.int64, device=self._like().device))
+        return Masks(self.regularise or Regularise(), self.dropout, self.cell, key, packing)
 
     @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
     def _only_multiplies_input(self) -> bool:
@@ -296,7 +341,7 @@ class Recurrent(nn.Module):
     @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
     def _has_operator(self, forced: tuple[str, ...]) -> bool:
         """Whether the engine of this layer is one that `torch.compile` sees as an operator."""
-        return self._engine(self.cell.schedule(forced=forced), self._like()).name == "native"
+        return self._engine(self.running_cell.schedule(forced=forced), self._like()).name == "native"
 
     def _job(
         self, schedule: Schedule, index: int, x: Tensor, batch: Batch, packing: Packing, carried: CellState
@@ -350,6 +395,16 @@ class Recurrent(nn.Module):
             f"{self.cell.name}, input_size={self.input_size}, hidden_size={self.hidden_size}{sizes}{depth}{flags}"
             f"{learned}, engine={self.engine}, {count:,} parameters"
         )
+
+
+def _checkpoint(checkpoint: str | int | None) -> str | int | None:
+    if checkpoint in (None, "sqrt") or (
+        isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0
+    ):
+        return checkpoint
+    raise SettingError(
+        f"checkpoint must be 'sqrt' or a number of bytes > 0, got {checkpoint!r}. Use one of these."
+    )
 
 
 def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from unrolled.errors import SettingError
 from unrolled.layers.initialise import Roles
 from unrolled.layers.masks import checked_rate, mask
 from unrolled.layers.packing import Packing
+from unrolled.layers.state import Key
 from unrolled.layers.variants import HELD, KEPT, with_masks
 
 
@@ -54,7 +55,9 @@ class Regularise:
 
     def held(self, cell: Cell) -> dict[str, float]:
         """The states that zoneout holds, and how much of each."""
-        given = self.zoneout if isinstance(self.zoneout, Mapping) else dict.fromkeys(cell.states, self.zoneout)
+        given = (
+            self.zoneout if isinstance(self.zoneout, Mapping) else dict.fromkeys(cell.states, self.zoneout)
+        )
         for name in given:
             if name not in cell.states:
                 raise SettingError(
@@ -64,6 +67,11 @@ class Regularise:
 
     def training_cell(self, cell: Cell) -> Cell:
         """What runs while the layer trains."""
+        if self.connections and not recurrent_matrices(cell):
+            raise SettingError(
+                f"connections= drops entries of recurrent matrices, and {cell.name} has none that reads nothing but "
+                f"states. Set connections=0."
+            )
         kept, held = cell.states if self.recurrent else (), tuple(self.held(cell))
         return with_masks(cell, tuple(kept), held) if kept or held else cell
 
@@ -71,14 +79,6 @@ class Regularise:
         """What runs otherwise: with zoneout, states that move by the expected share."""
         held = self.held(cell)
         return with_masks(cell, (), tuple(held), tuple(held.values())) if held else cell
-
-
-@dataclass(frozen=True)
-class Key:
-    """What the masks of a run depend on beside place: `number`, and the steps (B,) each row has run under it."""
-
-    number: int
-    steps: Tensor
 
 
 class Masks:
@@ -91,13 +91,13 @@ class Masks:
         self.key = key
         self.packing = packing
         self.held = settings.held(cell)
-        place = torch.arange(packing.time * packing.rows) if packing.index is None else packing.index
-        rows = max(packing.rows, 1)
-        self.row = place.to(key.steps.device) % rows
-        self.step = place.to(key.steps.device) // rows + key.steps[self.row]
+        self.names = tuple(HELD + name for name in self.held)  # the states that are forced
+        self.row, time = _places(packing, key.steps.device)
+        self.step = time + key.steps[self.row]
 
-    def end(self, lengths: Tensor) -> Key:
+    def end(self) -> Key:
         """The key after the call."""
+        lengths = self.packing.unsort(self.packing.steps.lengths(self.key.steps.device), 0)
         return replace(self.key, steps=self.key.steps + lengths)
 
     def _at_steps(self, use: str, steps: Tensor, rate: float, like: Tensor, width: int) -> Tensor:
@@ -147,7 +147,12 @@ class Masks:
                 forced[held], states[held] = self._held(use + held, self.held[name], value, job.steps.reverse)
                 start[held] = states[held][0]
         return replace(
-            job, static=static, forced=forced, states=states, start=start, parameters=self._connected(job, use)
+            job,
+            static=static,
+            forced=forced,
+            states=states,
+            start=start,
+            parameters=self._connected(job, use),
         )
 
     def _held(self, use: str, rate: float, like: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
@@ -177,7 +182,15 @@ class Masks:
         return replace(outcome, states=states)
 
 
+def _places(packing: Packing, device: torch.device) -> tuple[Tensor, Tensor]:
+    """For every packed position its row in the caller's order, and its step."""
+    counts = torch.tensor(packing.steps.counts, dtype=torch.int64, device=device)
+    time = torch.repeat_interleave(torch.arange(len(counts), device=device), counts)
+    place = torch.arange(len(time), device=device) - (counts.cumsum(0) - counts)[time]
+    return (place if packing.order is None else packing.order[place]), time
+
+
 def recurrent_matrices(cell: Cell) -> tuple[str, ...]:
-    """The parameters that multiply states and nothing else."""
+    """The matrices that lie between a state and the next, and nowhere else."""
     roles = Roles(cell)
     return tuple(name for name in roles.graph.signature.parameters if roles.is_recurrent(name))

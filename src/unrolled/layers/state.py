@@ -25,6 +25,14 @@ class CellState:
     clock: Tensor
 
 
+@dataclass(frozen=True)
+class Key:
+    """What random masks depend on beside their place: `number`, and the steps (B,) each row has run under it."""
+
+    number: int
+    steps: Tensor
+
+
 class State:
     """The carried state of a layer: values, history and clock of every layer and direction.
 
@@ -32,8 +40,9 @@ class State:
     `h, c = state` reads as in PyTorch.
     """
 
-    def __init__(self, cells: Sequence[CellState]) -> None:
+    def __init__(self, cells: Sequence[CellState], key: Key | None = None) -> None:
         self.cells = tuple(cells)
+        self.key = key  # of the masks of a layer that trains with some
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -68,21 +77,26 @@ class State:
     def map(self, change: Callable[[Tensor], Tensor]) -> State:
         """The state with `change` applied to every value (K, B, n); clocks stay."""
         return State(
-            [CellState({n: change(v) for n, v in cell.values.items()}, cell.clock) for cell in self.cells]
+            [CellState({n: change(v) for n, v in cell.values.items()}, cell.clock) for cell in self.cells],
+            self.key,
         )
 
     def detach(self) -> State:
-        """The same values, cut off from what computed them: the border of truncated BPTT."""
-        return self.map(Tensor.detach)
+        """The same values, cut off from what computed them: the border of truncated BPTT. New masks are drawn there."""
+        return State(self.map(Tensor.detach).cells)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> State:
         """The state on another device, or its values in another dtype."""
         moved = self.map(lambda value: value.to(device=device, dtype=dtype))
         device = next(iter(moved.cells[0].values.values())).device
-        return State([CellState(cell.values, cell.clock.to(device)) for cell in moved.cells])
+        key = None if self.key is None else Key(self.key.number, self.key.steps.to(device))
+        return State([CellState(cell.values, cell.clock.to(device)) for cell in moved.cells], key)
 
     def rows(self, index: Tensor | Sequence[int]) -> State:
-        """The state of some rows of the batch, in the order of `index` or where a mask (B,) is true."""
+        """The state of some rows of the batch, in the order of `index` or where a mask (B,) is true.
+
+        Random masks are drawn anew: they depend on where a row stands in its batch.
+        """
         chosen = torch.as_tensor(index, device=self.cells[0].clock.device)
         chosen = chosen.nonzero().flatten() if chosen.dtype == torch.bool else chosen.long()
         kept = self.map(lambda value: value.index_select(1, chosen))
@@ -93,7 +107,8 @@ class State:
         flat = {
             f"{i}.values.{name}": v for i, cell in enumerate(self.cells) for name, v in cell.values.items()
         }
-        return {**flat, **{f"{i}.clock": cell.clock for i, cell in enumerate(self.cells)}}
+        key = {} if self.key is None else {"key": torch.tensor(self.key.number), "key.steps": self.key.steps}
+        return {**flat, **{f"{i}.clock": cell.clock for i, cell in enumerate(self.cells)}, **key}
 
     @classmethod
     def from_state_dict(cls, tensors: Mapping[str, Tensor]) -> State:
@@ -105,7 +120,8 @@ class State:
             prefix = f"{i}.values."
             values = {name.removeprefix(prefix): v for name, v in tensors.items() if name.startswith(prefix)}
             cells.append(CellState(values, tensors[f"{i}.clock"]))
-        return cls(cells)
+        key = Key(int(tensors["key"]), tensors["key.steps"]) if "key" in tensors else None
+        return cls(cells, key)
 
 
 # So that `torch.export`, `torch.vmap` and the other transforms look into a state.
@@ -120,7 +136,9 @@ def _flatten(state: State) -> tuple[list[Tensor], Names]:
 
 def _flatten_with_keys(state: State) -> tuple[list[tuple[Any, Tensor]], Names]:
     tensors, names = _flatten(state)
-    keys: list[Any] = [pytree.MappingKey(f"{i}.{name}") for i, one in enumerate(names) for name in (*one, "clock")]
+    keys: list[Any] = [
+        pytree.MappingKey(f"{i}.{name}") for i, one in enumerate(names) for name in (*one, "clock")
+    ]
     return list(zip(keys, tensors, strict=True)), names
 
 

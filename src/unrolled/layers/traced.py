@@ -28,7 +28,7 @@ def run_by_operators(layer: Recurrent, batch: Batch) -> tuple[Tensor, State]:
         for index in range(number * layer.directions, (number + 1) * layer.directions):
             given = {"x": values, **shared, **_own(layer, index, batch, carried.cells[index])}
             reverse = index % layer.directions == 1
-            what = description(layer.cell.text, layer._letters[number], reverse, list(given))
+            what = description(layer.running_cell.text, layer._letters[number], reverse, list(given))
             output, *states, clock = run(list(given.values()), what)
             outputs.append(output)
             ends.append(CellState(dict(zip(carried.cells[index].values, states, strict=True)), clock))

@@ -13,7 +13,9 @@ BEFORE = "before_"
 
 
 @lru_cache(maxsize=64)
-def with_masks(cell: Cell, kept: tuple[str, ...], held: tuple[str, ...], rates: tuple[float, ...] = ()) -> Cell:
+def with_masks(
+    cell: Cell, kept: tuple[str, ...], held: tuple[str, ...], rates: tuple[float, ...] = ()
+) -> Cell:
     """The cell with masks on its states.
 
     For s in `kept` every matrix reads kept_s * s_{t-1} in place of s_{t-1}, kept_s being a static input (Gal and
@@ -108,7 +110,11 @@ class _Reads(ast.NodeTransformer):
         return self._masked(node.id, node)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        if isinstance(node.func, ast.Name) and node.func.id == "delayed" and isinstance(node.args[0], ast.Name):
+        if (
+            isinstance(node.func, ast.Name)
+            and node.func.id == "delayed"
+            and isinstance(node.args[0], ast.Name)
+        ):
             return self._masked(node.args[0].id, node)  # what is delayed must be the state itself
         node.args = [self.visit(argument) for argument in node.args]
         return node
