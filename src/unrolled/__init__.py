@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from unrolled import cells, equations
     from unrolled.equations import Cell, cell
-    from unrolled.layers import Ragged, Recurrent, State
+    from unrolled.layers import Ragged, Recurrent, Regularise, State, truncated
     from unrolled.layers.torch_compatible import GRU, LSTM, RNN
     from unrolled.layers.torch_compatible_cells import GRUCell, LSTMCell, RNNCell
     from unrolled.models import LanguageModel, load_model
@@ -28,12 +28,14 @@ __all__ = [
     "RNNCell",
     "Ragged",
     "Recurrent",
+    "Regularise",
     "State",
     "__version__",
     "cell",
     "cells",
     "equations",
     "load_model",
+    "truncated",
 ]
 
 _HOMES = {
@@ -41,7 +43,9 @@ _HOMES = {
     "cell": "unrolled.equations",
     "Ragged": "unrolled.layers",
     "Recurrent": "unrolled.layers",
+    "Regularise": "unrolled.layers",
     "State": "unrolled.layers",
+    "truncated": "unrolled.layers",
     "RNN": "unrolled.layers.torch_compatible",
     "GRU": "unrolled.layers.torch_compatible",
     "LSTM": "unrolled.layers.torch_compatible",

@@ -2,6 +2,8 @@
 
 from unrolled.layers.ragged import Ragged
 from unrolled.layers.recurrent import Recurrent
+from unrolled.layers.regularise import Regularise
 from unrolled.layers.state import State
+from unrolled.layers.truncation import truncated
 
-__all__ = ["Ragged", "Recurrent", "State"]
+__all__ = ["Ragged", "Recurrent", "Regularise", "State", "truncated"]

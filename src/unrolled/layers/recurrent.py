@@ -53,7 +53,8 @@ class Recurrent(nn.Module):
         regularise: dropout of other kinds, a `Regularise`.
         checkpoint: keep only the states between segments of the sequence and run each segment again for its
             gradients: "sqrt", or how many bytes a layer and direction may keep. Gradients are the same up to the order
-            of sums; double backward is refused.
+            of sums; double backward is refused. `torch.compile` runs such a layer, and one that trains with masks,
+            apart from its graph: without fullgraph=True.
         engine: the name of an engine; by default the first that accepts the cell, device and dtype.
 
     Example:
@@ -278,10 +279,19 @@ class Recurrent(nn.Module):
             answer: tuple[Any, State] = self._run_ragged(given, state)
             return answer
         batch = arrange(self, given, state)
-        if is_traced() and not self._drops and self._has_operator(tuple(batch.forced)):
+        if is_traced() and self._has_operator(tuple(batch.forced)):
+            if self._drops or self.checkpoint is not None:
+                apart: tuple[Any, State] = self._run_apart(batch)
+                return apart
             output, end = run_by_operators(self, batch)
             return batch.layout(output), end
         return self._run_packed(batch, Packing.of(*batch.shape, batch.lengths, given.like.device))
+
+    @torch.compiler.disable(
+        reason="a recurrent layer with masks or checkpoint= is run apart from the compiled graph"
+    )  # type: ignore[untyped-decorator]
+    def _run_apart(self, batch: Batch) -> tuple[Any, State]:
+        return self._run_packed(batch, Packing.of(*batch.shape, batch.lengths, batch.like.device))
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _run_ragged(self, given: Arguments, state: Any) -> tuple[Any, State]:
@@ -391,6 +401,10 @@ class Recurrent(nn.Module):
         depth = f", num_layers={self.num_layers}" if self.num_layers > 1 else ""
         flags = "".join(f", {name}=True" for name in ("bidirectional", "batch_first") if getattr(self, name))
         learned = ", initial_state='learned'" if self.initial_state == "learned" else ""
+        learned += f", dropout={self.dropout}" if self.dropout else ""
+        learned += "".join(
+            f", {n}={v!r}" for n in ("regularise", "checkpoint") if (v := getattr(self, n)) is not None
+        )
         return (
             f"{self.cell.name}, input_size={self.input_size}, hidden_size={self.hidden_size}{sizes}{depth}{flags}"
             f"{learned}, engine={self.engine}, {count:,} parameters"

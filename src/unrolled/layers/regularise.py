@@ -156,7 +156,7 @@ class Masks:
         )
 
     def _held(self, use: str, rate: float, like: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
-        """1 where a state keeps its value: as values of a state, each stands after the step before the one it is for."""
+        """1 where a state keeps its value. As values of a state, each stands after the step before its own."""
         way, width = -1 if reverse else 1, like.shape[-1]
         dropped = self._at_steps(use, self.step + way, 1 - rate, like, width)
         rows = torch.arange(self.packing.rows, device=self.row.device)
