@@ -23,6 +23,7 @@ HOMES = {
     "RNNCell": "unrolled.layers.torch_compatible_cells",
     "GRUCell": "unrolled.layers.torch_compatible_cells",
     "LSTMCell": "unrolled.layers.torch_compatible_cells",
+    "convert": "unrolled.layers.convert",
     "LanguageModel": "unrolled.models",
     "load_model": "unrolled.models",
 }

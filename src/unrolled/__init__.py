@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from unrolled import cells, equations
     from unrolled.equations import Cell, cell
     from unrolled.layers import Ragged, Recurrent, Regularise, State, truncated
+    from unrolled.layers.convert import convert
     from unrolled.layers.torch_compatible import GRU, LSTM, RNN
     from unrolled.layers.torch_compatible_cells import GRUCell, LSTMCell, RNNCell
     from unrolled.models import LanguageModel, load_model
@@ -33,6 +34,7 @@ __all__ = [
     "__version__",
     "cell",
     "cells",
+    "convert",
     "equations",
     "load_model",
     "truncated",
@@ -52,6 +54,7 @@ _HOMES = {
     "RNNCell": "unrolled.layers.torch_compatible_cells",
     "GRUCell": "unrolled.layers.torch_compatible_cells",
     "LSTMCell": "unrolled.layers.torch_compatible_cells",
+    "convert": "unrolled.layers.convert",
     "LanguageModel": "unrolled.models",
     "load_model": "unrolled.models",
 }

@@ -15,9 +15,9 @@ from unrolled.engines.engine import Steps
 from unrolled.engines.zeros import read_only_zeros
 from unrolled.layers.packing import Packing
 from unrolled.layers.torch_compatible_call import (
-    CELLS,
     KERNELS,
     cast,
+    cell_name,
     engine_of,
     fits,
     fits_packed,
@@ -60,7 +60,7 @@ class _Sequences(nn.RNNBase):
 
     @property
     def _cell_name(self) -> str:
-        return "lstm_projected" if self.proj_size else CELLS[self.mode]
+        return str(cell_name(self))
 
     @property
     def _state_sizes(self) -> tuple[int, ...]:

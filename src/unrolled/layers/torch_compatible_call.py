@@ -23,6 +23,15 @@ CELLS = {"RNN_TANH": "elman", "RNN_RELU": "elman_relu", "GRU": "gru_reset_after"
 """The catalogued cell that torch's mode is."""
 
 
+def cell_name(module: nn.Module) -> str | None:
+    """The catalogued cell that a module of torch's classes runs; None for an RNNCell that torch would refuse too."""
+    if isinstance(module, nn.RNNBase):
+        return "lstm_projected" if module.proj_size else CELLS[module.mode]
+    if isinstance(module, nn.RNNCell):
+        return {"tanh": "elman", "relu": "elman_relu"}.get(module.nonlinearity)
+    return "lstm" if isinstance(module, nn.LSTMCell) else "gru_reset_after"
+
+
 @lru_cache(maxsize=64)
 def engine_of(cell: str, device: torch.device, dtype: torch.dtype, name: str | None) -> Engine:
     """The engine that runs a catalogued cell; worked out once for each place and dtype."""

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from unrolled.engines import Engine
 from unrolled.layers.packing import Packing
 from unrolled.layers.torch_compatible_call import (
-    CELLS,
     KERNELS,
     cast,
+    cell_name,
     engine_of,
     fits,
     is_autocast,
@@ -54,10 +54,7 @@ class _OneStep(nn.RNNCellBase):
 
     @property
     def _cell_name(self) -> str | None:
-        mode = type(self)._theirs.__name__.removesuffix("Cell")
-        if mode == "RNN":
-            mode = f"RNN_{str(getattr(self, 'nonlinearity', 'tanh')).upper()}"
-        return CELLS.get(mode)
+        return cell_name(self)
 
     def _forward(self, input: Any, hx: Any) -> Any:
         """What torch's class gives for the same call; its errors too, with what would have been right behind them."""
