@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_sequence
 from torch.profiler import ProfilerActivity, profile
 
 from tests.oracles.torch_networks import NETWORKS, H, I, pair, same_weight_gradients
-from unrolled import Ragged, Recurrent, State
+from unrolled import Ragged, Recurrent, Regularise, State
 from unrolled.equations import Cell
 from unrolled.errors import ShapeError
 
@@ -170,6 +170,23 @@ def test_whole_numbers_stand_for_one_hot_vectors():
         found = output if isinstance(output, Ragged) else Ragged.from_nested(output)
         torch.testing.assert_close(found.values, expected.values)
         torch.testing.assert_close(state["h"], end["h"])
+
+
+@pytest.mark.parametrize("checkpoint", [None, 4000])
+def test_masks_and_segments_are_those_of_the_padded_batch(checkpoint):
+    drops = Regularise(input=0.3, recurrent=0.3, output=0.2, zoneout=0.2, connections=0.1)
+    layer = layer_of(
+        "gru", num_layers=2, bidirectional=True, dropout=0.3, regularise=drops, checkpoint=checkpoint
+    )
+    rows = batch(LENGTHS)
+    answers = []
+    for x, lengths in ((rows, None), (rows.padded(), LENGTHS)):
+        torch.manual_seed(3)
+        answers.append(layer(x, lengths=lengths))
+    (output, state), (expected, end) = answers
+    assert torch.equal(output.padded(), expected)
+    same_state(state, end)
+    assert not torch.equal(output.values, layer.eval()(rows)[0].values)
 
 
 def test_autocast_casts_the_values():
