@@ -364,7 +364,7 @@ class Recurrent(nn.Module):
             steps=packing.direction(reverse),
             x=x,
             states={name: packing.sort(value, 1) for name, value in carried.values.items()},
-            start=self._start(index, packing.rows),
+            start=self._start(index, packing.rows, batch.like),
             clock=packing.sort(carried.clock, 0),
             resets=None if batch.resets is None else packing.resets(batch.resets, reverse),
             forced={name: packing.pack(value) for name, value in batch.forced.items()},
@@ -373,22 +373,24 @@ class Recurrent(nn.Module):
 
     def _start_state(self, rows: int) -> State:
         """The layer's own initial state: zero or learned, the same for every row, clock 0. Nobody may write to it."""
-        clock = read_only_zeros((rows,), torch.int64, self._like().device)
+        like = self._like()
+        clock = read_only_zeros((rows,), torch.int64, like.device)
         cells = []
         for index in range(len(self._layer_names)):
             sizes = self._state_sizes(index)
             shapes = {name: (self._kept[name], rows, size) for name, size in sizes.items()}
-            cells.append(CellState(self._initial_values(index, shapes), clock))
+            cells.append(CellState(self._initial_values(index, shapes, like), clock))
         return State(cells)
 
-    def _start(self, index: int, rows: int) -> dict[str, Tensor]:
+    def _start(self, index: int, rows: int, like: Tensor) -> dict[str, Tensor]:
         """What the rows of one layer and direction go back to at a reset, (B, n) by name."""
         shapes = {name: (rows, size) for name, size in self._state_sizes(index).items()}
-        return self._initial_values(index, shapes)
+        return self._initial_values(index, shapes, like)
 
-    def _initial_values(self, index: int, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    def _initial_values(
+        self, index: int, shapes: Mapping[str, tuple[int, ...]], like: Tensor
+    ) -> dict[str, Tensor]:
         if self.initial is None:
-            like = self._like()
             return {name: read_only_zeros(shape, like.dtype, like.device) for name, shape in shapes.items()}
         weights = self.initial[self._names()[index]]
         assert isinstance(weights, Weights)

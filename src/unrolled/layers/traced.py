@@ -49,6 +49,8 @@ def _shared(batch: Batch) -> dict[str, Tensor]:
 
 def _own(layer: Recurrent, index: int, batch: Batch, carried: CellState) -> dict[str, Tensor]:
     found = {f"state:{name}": value for name, value in carried.values.items()}
-    found |= {f"start:{name}": value for name, value in layer._start(index, batch.shape[1]).items()}
+    found |= {
+        f"start:{name}": value for name, value in layer._start(index, batch.shape[1], batch.like).items()
+    }
     found |= {f"parameter:{name}": value for name, value in layer.cell_weights(layer._names()[index]).items()}
     return {**found, "clock": carried.clock}
