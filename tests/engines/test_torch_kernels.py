@@ -194,10 +194,27 @@ def test_what_it_cannot_run_is_refused_with_the_reason():
     assert "records i, o" in str(ENGINE.accepts(lstm.schedule(records=("i", "o")), CPU, F64))
 
 
-def test_resets_are_refused_with_the_reason():
-    layer = Recurrent(lstm, 5, 8, engine="torch_kernels")
-    with pytest.raises(EngineError, match=r"torch's kernels have no resets. Make the layer with engine='ref"):
-        layer(torch.zeros(4, 2, 5), resets=torch.zeros(4, 2, dtype=torch.bool))
+@BY_NAME
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("lengths", [None, [3, 0, 7, 1]], ids=str)
+def test_resets_equal_the_reference(name, lengths, share, calls):
+    """What lies between two resets is a row of its own for torch's kernels."""
+    case, options = Case(name, catalogue()[name]), {"bidirectional": True, "initial_state": "learned"}
+    ours = table.layer_of(case, **options)
+    other = table.layer_of(case, **options, engine="reference")
+    x, state = torch.randn(7, 4, 5, dtype=F64), table.random_state(ours, 4)
+    resets = torch.rand(7, 4) < share
+    found = []
+    for layer in (ours, other):
+        leaf = x.clone().requires_grad_()
+        start = {key: value.clone().requires_grad_() for key, value in state.items()}
+        output, end = layer(leaf, start, lengths=lengths, resets=resets)
+        total = output.square().sum() + sum(end[key].sin().sum() for key in end.names)
+        wanted = [leaf, *start.values(), *layer.parameters()]
+        found.append((output, *end, end.clock, *torch.autograd.grad(total, wanted, materialize_grads=True)))
+    assert len(calls) == 2
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-11)
 
 
 def test_torchs_names_run_torchs_forward(calls):

@@ -13,9 +13,9 @@ from unrolled.engines.engine import Job, Outcome, Steps
 from unrolled.engines.past import timeline
 from unrolled.engines.reference import Reference
 from unrolled.engines.torch_networks import Match, match
+from unrolled.engines.torch_resets import Pieces
 from unrolled.engines.zeros import is_traced
 from unrolled.equations import Schedule
-from unrolled.errors import EngineError
 
 
 class TorchKernels:
@@ -39,13 +39,9 @@ class TorchKernels:
 
     def run(self, job: Job) -> Outcome:
         """Run one layer in one direction; under `torch.func` transforms every operation must be torch's."""
-        if job.resets is not None:
-            raise EngineError(
-                "torch's kernels have no resets. Make the layer with engine='reference', or leave out resets=."
-            )
         if job.steps.total == 0 or torch._C._are_functorch_transforms_active():
             return Reference().run(job)
-        return _run(job)
+        return _run(job) if job.resets is None else _run_pieces(job)
 
 
 def _names(schedule: Schedule) -> Sequence[str]:
@@ -73,6 +69,27 @@ def _run(job: Job) -> Outcome:
         output=output if order is None else output[order],
         states=dict(zip(names, ends, strict=True)),
         clock=timeline(steps, None, job.clock.device).final_clock(job.clock),
+        records={},
+    )
+
+
+def _run_pieces(job: Job) -> Outcome:
+    """Torch's kernels have no resets: what lies between two resets runs as a row of its own."""
+    found = match(job.schedule.graph)
+    assert found is not None, "the engine was asked whether it accepts the schedule"
+    known = timeline(job.steps, job.resets, job.clock.device)
+    pieces, names = Pieces.of(job, known), [found.state(name) for name in found.network.states]
+    output, *ends = _kernel(
+        found.network.function,
+        pieces.pack(_vectors(job, found)),
+        pieces.steps,
+        [pieces.begin(job.states[name], job.start[name]) for name in names],
+        _joined(found.weights(job.parameters, job.letters)),
+    )
+    return Outcome(
+        output=output[pieces.position],
+        states={name: pieces.end(end, job.states[name]) for name, end in zip(names, ends, strict=True)},
+        clock=known.final_clock(job.clock),
         records={},
     )
 
