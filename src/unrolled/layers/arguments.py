@@ -31,6 +31,7 @@ class Arguments:
     forced: Mapping[str, Tensor | Ragged | PackedSequence]
     static: Mapping[str, Tensor]
     steps: int | None
+    record: tuple[str, ...] = ()
     autocast: bool = False
 
 
@@ -51,6 +52,7 @@ class Batch:
     forced: Mapping[str, Tensor]
     static: Mapping[str, Tensor]
     layout: Callable[[Tensor], Any]
+    record: tuple[str, ...]
 
 
 def arrange(layer: Recurrent, given: Arguments, state: Any) -> Batch:
@@ -67,6 +69,7 @@ def arrange(layer: Recurrent, given: Arguments, state: Any) -> Batch:
         forced=reader.forced(),
         static=reader.static(),
         layout=reader.layout,
+        record=given.record,
     )
 
 

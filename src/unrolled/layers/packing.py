@@ -75,13 +75,13 @@ class Packing:
         return flat if self.index is None else flat.index_select(0, self.index)
 
     def unpack(self, packed: Tensor) -> Tensor:
-        """(N, n) to (T, B, n), zeros at padding."""
+        """(N, ...) to (T, B, ...), zeros at padding."""
         if self.is_packed:
             return packed
         if self.index is not None:
-            empty = packed.new_zeros(self.time * self.rows, packed.shape[-1])
+            empty = packed.new_zeros(self.time * self.rows, *packed.shape[1:])
             packed = empty.index_copy_(0, self.index, packed)
-        return packed.reshape(self.time, self.rows, packed.shape[-1])
+        return packed.reshape(self.time, self.rows, *packed.shape[1:])
 
     def sort(self, by_row: Tensor, dim: int) -> Tensor:
         """Rows in the packed order."""

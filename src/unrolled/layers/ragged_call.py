@@ -42,6 +42,7 @@ def arrange_ragged(layer: Recurrent, given: Arguments, state: Any) -> tuple[Batc
         forced=_forced(reader, batch),
         static=reader.static(),
         layout=batch.answer,
+        record=given.record,
     )
     return arranged, Packing.packed(batch.extents, given.like.device)
 

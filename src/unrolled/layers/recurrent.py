@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from unrolled.engines.zeros import is_traced, read_only_zeros
 from unrolled.equations import Cell, Schedule
 from unrolled.errors import SettingError, ShapeError
 from unrolled.layers.arguments import Arguments, Batch, arrange
+from unrolled.layers.depth import Depth, widths
 from unrolled.layers.initialise import Start, initialise
 from unrolled.layers.masks import checked_rate, drawn_key
 from unrolled.layers.packing import Packing
@@ -28,8 +29,6 @@ from unrolled.layers.stream import Stream
 from unrolled.layers.traced import run_by_operators
 from unrolled.layers.weights import Weights
 
-Sequences = TypeVar("Sequences", Tensor, Ragged, PackedSequence)
-
 
 class Recurrent(nn.Module):
     """A recurrent layer over any cell, with PyTorch's layouts.
@@ -39,9 +38,9 @@ class Recurrent(nn.Module):
     Args:
         cell: a `Cell`, or the name of one in the catalogue.
         input_size: I; 0 for a network without input, which is then run with `steps=`.
-        hidden_size: H.
-        num_layers: L; each layer reads the first returned value of the one below.
-        bidirectional: D = 2; outputs are concatenated, forward first.
+        hidden_size: H, or one for each layer: `[256, 128]`.
+        num_layers: L, 1 by default; each layer reads the first returned value of the one below.
+        bidirectional: D = 2; see `merge`.
         batch_first: input and output are (B, T, ...) instead of (T, B, ...). States are not affected.
         sizes: the cell's named sizes, static inputs included: `{"output": 10}`.
         initialise: "roles" (orthogonal recurrent, Glorot input, forget bias 1, identity for rectified states) or
@@ -49,6 +48,10 @@ class Recurrent(nn.Module):
         start: overrides by parameter name: a name ("identity", "orthogonal", "glorot", "zero", "one"), a number,
             a tensor or a function that fills one.
         initial_state: "zero", or "learned" (one vector for each state, layer and direction).
+        merge: the outputs of two directions are concatenated, forward first ("concat"), or added ("sum"); "separate"
+            concatenates them between layers and gives the last layer's as (T, B, D, n).
+        residual: from the second layer on a layer's output is added to its input (of the same size).
+        skip: the output is the concatenation of all layers' outputs.
         dropout: share of the units dropped between layers while training, others at every step.
         regularise: dropout of other kinds, a `Regularise`.
         checkpoint: keep only the states between segments of the sequence and run each segment again for its
@@ -73,8 +76,8 @@ class Recurrent(nn.Module):
         self,
         cell: Cell | str,
         input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
+        hidden_size: int | Sequence[int],
+        num_layers: int | None = None,
         bidirectional: bool = False,
         batch_first: bool = False,
         *,
@@ -82,6 +85,9 @@ class Recurrent(nn.Module):
         initialise: str = "roles",
         start: Mapping[str, Start] | None = None,
         initial_state: str = "zero",
+        merge: str = "concat",
+        residual: bool = False,
+        skip: bool = False,
         dropout: float = 0.0,
         regularise: Regularise | None = None,
         checkpoint: str | int | None = None,
@@ -100,8 +106,11 @@ class Recurrent(nn.Module):
             raise SettingError(f"cells compute in floating point, got dtype={dtype}. Use torch.float32.")
         self.cell = catalogue.find(cell) if isinstance(cell, str) else cell
         self.input_size = _whole("input_size", input_size, 0)
-        self.hidden_size = _whole("hidden_size", hidden_size, 1)
-        self.num_layers = _whole("num_layers", num_layers, 1)
+        layers = None if num_layers is None else _whole("num_layers", num_layers, 1)
+        self.widths = [_whole("hidden_size", size, 1) for size in widths(hidden_size, layers)]
+        self.hidden_size = hidden_size if isinstance(hidden_size, Sequence) else self.widths[0]
+        self.num_layers = len(self.widths)
+        self.depth = Depth(merge, residual, skip)
         self.bidirectional = bidirectional
         self.batch_first = batch_first
         self.sizes = {name: _whole(f"the size {name}", size, 1) for name, size in (sizes or {}).items()}
@@ -118,13 +127,13 @@ class Recurrent(nn.Module):
         self.running_cell = self.cell if regularise is None else regularise.cell(self.cell)
         self._training_cell = self.cell if regularise is None else regularise.training_cell(self.cell)
         self._letters = [
-            self.cell.letters(self._input_of(k), self.hidden_size, **self.sizes)
-            for k in range(self.num_layers)
+            self.cell.letters(self._input_of(k), size, **self.sizes) for k, size in enumerate(self.widths)
         ]
         self._sizes_of_states = [
-            self.cell.state_sizes(self._input_of(k), self.hidden_size, **self.sizes)
-            for k in range(self.num_layers)
+            self.cell.state_sizes(self._input_of(k), size, **self.sizes) for k, size in enumerate(self.widths)
         ]
+        inputs = [self._input_of(k) for k in range(self.num_layers + 1)]
+        self.depth.check(inputs[:-1], inputs[1:])
         made = {"device": device, "dtype": dtype}
         self.weights = nn.ModuleDict({n: Weights(self._empty(i, made)) for i, n in enumerate(self._names())})
         self.initial = self._learned_states(made) if initial_state == "learned" else None
@@ -142,14 +151,15 @@ class Recurrent(nn.Module):
 
     @property
     def output_size(self) -> int:
-        """The size of the output of the last layer, both directions together."""
-        return self._input_of(self.num_layers)
+        """The size of the output, both directions together; of all layers with `skip`."""
+        layers = range(1, self.num_layers + 1) if self.depth.skip else [self.num_layers]
+        return sum(map(self._input_of, layers))
 
     def _input_of(self, layer: int) -> int:
         """The size of what a layer reads; an output of size I depends on it in turn."""
         size = self.input_size
-        for _ in range(layer):
-            size = self.directions * self.cell.output_size(size, self.hidden_size, **self.sizes)
+        for width in self.widths[:layer]:
+            size = self.depth.width(self.cell.output_size(size, width, **self.sizes), self.directions)
         return size
 
     def _names(self) -> list[str]:
@@ -157,9 +167,8 @@ class Recurrent(nn.Module):
         return self._layer_names
 
     def _empty(self, index: int, made: Mapping[str, Any]) -> dict[str, Tensor]:
-        shapes = self.cell.parameter_shapes(
-            self._input_of(index // self.directions), self.hidden_size, **self.sizes
-        )
+        layer = index // self.directions
+        shapes = self.cell.parameter_shapes(self._input_of(layer), self.widths[layer], **self.sizes)
         return {name: torch.empty(shape, **made) for name, shape in shapes.items()}
 
     def _state_sizes(self, index: int) -> dict[str, int]:
@@ -218,7 +227,7 @@ class Recurrent(nn.Module):
 
     def forward(
         self,
-        x: Sequences | None,
+        x: Tensor | Ragged | PackedSequence | None,
         state: State | Tensor | Sequence[Tensor] | Mapping[str, Tensor] | None = None,
         *,
         lengths: Tensor | Sequence[int] | None = None,
@@ -226,7 +235,8 @@ class Recurrent(nn.Module):
         forced: Mapping[str, Tensor | Ragged | PackedSequence] | None = None,
         static: Mapping[str, Tensor] | None = None,
         steps: int | None = None,
-    ) -> tuple[Sequences, State]:
+        record: Sequence[str] = (),
+    ) -> tuple[Any, ...]:
         """Run the layer over a batch.
 
         Args:
@@ -241,15 +251,19 @@ class Recurrent(nn.Module):
                 batch, `resets` and `forced` may be ragged too, of the same lengths.
             static: the cell's static inputs, (B, n) by name.
             steps: T for a network without input.
+            record: values by their names in the equations, to be returned at every step: `("z", "r")`.
 
         Returns:
             The output (T, B, D * n), or (N, D * n) as the ragged kind that `x` is, and the `State` after the last
-            real step of every row.
+            real step of every row. With `record` also the records: for every name a list with one (T, B, n) for each
+            layer and direction.
         """
         like = self._like()
         device = like.device.type
         autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-        given = Arguments(like, x, lengths, resets, forced or {}, static or {}, steps, autocast)
+        given = Arguments(
+            like, x, lengths, resets, forced or {}, static or {}, steps, tuple(record), autocast
+        )
         if not autocast:
             return self._run(given, state)
         with torch.autocast(device, enabled=False):
@@ -274,14 +288,14 @@ class Recurrent(nn.Module):
         rows = None if batch_size is None else _whole("batch_size", batch_size, 1)
         return Stream(self, state, rows, static)
 
-    def _run(self, given: Arguments, state: Any) -> tuple[Any, State]:
+    def _run(self, given: Arguments, state: Any) -> tuple[Any, ...]:
         if type(given.x) is not Tensor and is_ragged(given.x):
-            answer: tuple[Any, State] = self._run_ragged(given, state)
+            answer: tuple[Any, ...] = self._run_ragged(given, state)
             return answer
         batch = arrange(self, given, state)
         if is_traced() and self._has_operator(tuple(batch.forced)):
-            if self._drops or self.checkpoint is not None:
-                apart: tuple[Any, State] = self._run_apart(batch)
+            if self._drops or self.checkpoint is not None or batch.record:
+                apart: tuple[Any, ...] = self._run_apart(batch)
                 return apart
             output, end = run_by_operators(self, batch)
             return batch.layout(output), end
@@ -290,31 +304,38 @@ class Recurrent(nn.Module):
     @torch.compiler.disable(
         reason="a recurrent layer with masks or checkpoint= is run apart from the compiled graph"
     )  # type: ignore[untyped-decorator]
-    def _run_apart(self, batch: Batch) -> tuple[Any, State]:
+    def _run_apart(self, batch: Batch) -> tuple[Any, ...]:
         return self._run_packed(batch, Packing.of(*batch.shape, batch.lengths, batch.like.device))
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def _run_ragged(self, given: Arguments, state: Any) -> tuple[Any, State]:
+    def _run_ragged(self, given: Arguments, state: Any) -> tuple[Any, ...]:
         return self._run_packed(*arrange_ragged(self, given, state))
 
-    def _run_packed(self, batch: Batch, packing: Packing) -> tuple[Any, State]:
+    def _run_packed(self, batch: Batch, packing: Packing) -> tuple[Any, ...]:
         carried = self._start_state(packing.rows) if batch.state is None else batch.state
         masks = self._masks(packing, carried) if self._drops else None
         forced = (*batch.forced, *masks.names) if masks else tuple(batch.forced)
-        schedule = (self._training_cell if masks else self.running_cell).schedule(forced=forced)
+        schedule = (self._training_cell if masks else self.running_cell).schedule(forced, batch.record)
         engine = self._engine(schedule, batch.like)
-        values, ends = packing.pack(batch.x), list[CellState]()
+        values, stack, outcomes = packing.pack(batch.x), list[Tensor](), list[Outcome]()
         for layer in range(self.num_layers):
-            outputs = []
-            values = masks.into(layer, values) if masks else values
+            given = masks.into(layer, values) if masks else values
             for index in range(layer * self.directions, (layer + 1) * self.directions):
-                job = self._job(schedule, index, values, batch, packing, carried.cells[index])
-                outcome = self._outcome(engine, job, index, masks)
-                outputs.append(outcome.output)
-                ends.append(packing.end(outcome))
-            values = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-        values = masks.out(values) if masks else values
-        return batch.layout(packing.unpack(values)), State(ends, masks.end() if masks else None)
+                job = self._job(schedule, index, given, batch, packing, carried.cells[index])
+                outcomes.append(self._outcome(engine, job, index, masks))
+            outputs = [outcome.output for outcome in outcomes[-self.directions :]]
+            values = self.depth.joined(layer, values, outputs)
+            stack.append(values)
+        values = self.depth.output(stack)
+        values = self.depth.directions(masks.out(values) if masks else values, self.directions)
+        end = State([packing.end(outcome) for outcome in outcomes], masks.end() if masks else None)
+        if not batch.record:
+            return batch.layout(packing.unpack(values)), end
+        records = {
+            name: [batch.layout(packing.unpack(outcome.records[name])) for outcome in outcomes]
+            for name in batch.record
+        }
+        return batch.layout(packing.unpack(values)), end, records
 
     def _outcome(self, engine: Engine, job: Job, index: int, masks: Masks | None) -> Outcome:
         """One layer in one direction, with its masks, and in segments if so wished."""

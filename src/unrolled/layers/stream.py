@@ -72,6 +72,8 @@ class Stream:
 
     def _refusal(self) -> str | None:
         """Why the layer cannot be prepared once for all steps."""
+        if not self._taken.depth.is_plain:
+            return "only layers that read no more than the one below are prepared together"
         if self._taken.engine != "native":
             return f"only the native engine keeps what it has packed, the layer's is {self._taken.engine}"
         from unrolled.engines.native.stream import refusal  # needs the extension

@@ -23,6 +23,7 @@ def run_by_operators(layer: Recurrent, batch: Batch) -> tuple[Tensor, State]:
     carried = layer._start_state(batch.shape[1]) if batch.state is None else batch.state
     shared = _shared(batch)
     values, ends = batch.x, []
+    stack: list[Tensor] = []
     for number in range(layer.num_layers):
         outputs = []
         for index in range(number * layer.directions, (number + 1) * layer.directions):
@@ -32,8 +33,9 @@ def run_by_operators(layer: Recurrent, batch: Batch) -> tuple[Tensor, State]:
             output, *states, clock = run(list(given.values()), what)
             outputs.append(output)
             ends.append(CellState(dict(zip(carried.cells[index].values, states, strict=True)), clock))
-        values = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-    return values, State(ends)
+        values = layer.depth.joined(number, values, outputs)
+        stack.append(values)
+    return layer.depth.directions(layer.depth.output(stack), layer.directions), State(ends)
 
 
 def _shared(batch: Batch) -> dict[str, Tensor]:
