@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.export import Dim
 from torch.func import functional_call, grad, jacrev, jvp, vmap
+from torch.utils import _pytree as pytree
 
 from tests.contract.cases import Case, layer_of, random_state, random_static
 from unrolled import cell
@@ -21,6 +22,7 @@ from unrolled.equations import sigmoid, tanh
 from unrolled.errors import EngineError, ShapeError
 from unrolled.layers import Recurrent
 from unrolled.layers import operators as defined
+from unrolled.layers.state import Key, State
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = torch.ops.unrolled.run.default
@@ -275,6 +277,21 @@ def test_a_carried_state_goes_through_an_exported_program() -> None:
         (ours, mine), (expected, theirs) = program(x, carried), layer(x, carried)
         same([ours, mine.clock, *mine], [expected, theirs.clock, *theirs])
         carried = theirs.detach()
+
+
+@pytest.mark.parametrize("key", [None, Key(7, torch.tensor([3, 4]))])
+def test_a_state_is_a_tree_of_tensors(key: Key | None) -> None:
+    """What torch's transforms take apart and put together again."""
+    cells = Recurrent("lstm", 5, 8, bidirectional=True)(torch.randn(4, 2, 5))[1].cells
+    state = State(cells, key)
+    doubled = pytree.tree_map(lambda value: 2 * value, state)
+    assert torch.equal(doubled["c"], 2 * state["c"]) and torch.equal(doubled.clock, 2 * state.clock)
+    assert (doubled.key is None) == (key is None)
+    assert key is None or (doubled.key.number == 7 and doubled.key.steps.tolist() == [6, 8])
+    kind = pytree.tree_structure(state)
+    assert pytree.treespec_loads(pytree.treespec_dumps(kind)) == kind
+    paths = [pytree.keystr(path) for path, _ in pytree.tree_flatten_with_path(state)[0]]
+    assert len(paths) == len(set(paths)) == len(pytree.tree_leaves(state))
 
 
 def test_transforms_of_an_exported_program() -> None:

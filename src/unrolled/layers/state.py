@@ -125,26 +125,27 @@ class State:
 
 
 # So that `torch.export`, `torch.vmap` and the other transforms look into a state.
-Names = list[list[str]]
+Kind = list[Any]  # the names of each layer's and direction's states, and the number of the key, if any
 
 
-def _flatten(state: State) -> tuple[list[Tensor], Names]:
-    """All tensors, and the names of each layer's and direction's states."""
+def _flatten(state: State) -> tuple[list[Tensor], Kind]:
     tensors = [tensor for cell in state.cells for tensor in (*cell.values.values(), cell.clock)]
-    return tensors, [list(cell.values) for cell in state.cells]
+    names = [list(cell.values) for cell in state.cells]
+    if state.key is None:
+        return tensors, [names, None]
+    return [*tensors, state.key.steps], [names, state.key.number]
 
 
-def _flatten_with_keys(state: State) -> tuple[list[tuple[Any, Tensor]], Names]:
-    tensors, names = _flatten(state)
-    keys: list[Any] = [
-        pytree.MappingKey(f"{i}.{name}") for i, one in enumerate(names) for name in (*one, "clock")
-    ]
-    return list(zip(keys, tensors, strict=True)), names
+def _flatten_with_keys(state: State) -> tuple[list[tuple[Any, Tensor]], Kind]:
+    tensors, kind = _flatten(state)
+    names = [f"{i}.{name}" for i, one in enumerate(kind[0]) for name in (*one, "clock")]
+    return [(pytree.MappingKey(n), t) for n, t in zip([*names, "key"], tensors, strict=False)], kind
 
 
-def _unflatten(tensors: Iterable[Any], names: Names) -> State:
-    given = iter(tensors)
-    return State([CellState({name: next(given) for name in one}, next(given)) for one in names])
+def _unflatten(tensors: Iterable[Any], kind: Kind) -> State:
+    given, (names, number) = iter(tensors), kind
+    cells = [CellState({name: next(given) for name in one}, next(given)) for one in names]
+    return State(cells, None if number is None else Key(number, next(given)))
 
 
 pytree.register_pytree_node(
@@ -152,8 +153,8 @@ pytree.register_pytree_node(
     _flatten,
     _unflatten,
     serialized_type_name="unrolled.State",
-    to_dumpable_context=lambda names: names,
-    from_dumpable_context=lambda names: names,
+    to_dumpable_context=lambda kind: kind,
+    from_dumpable_context=lambda kind: kind,
     flatten_with_keys_fn=_flatten_with_keys,
 )
-torch.serialization.add_safe_globals([State, CellState])  # they hold tensors only
+torch.serialization.add_safe_globals([State, CellState, Key])  # they hold tensors and a number only
