@@ -34,14 +34,16 @@ def at(key, use, rows, steps, width, rate):
     return mask(key.number, use, rows, steps, width, rate, torch.float64)
 
 
-def plain_gru(weights, x, kept, held):
-    """The GRU's equations with masks: kept (B, H) on what matrices read, held (T, B, H) on what is carried."""
+def plain_gru(weights, x, kept, held, dropped=None):
+    """The GRU's equations with masks: kept (B, H) on what matrices read, held (T, B, H) on what is carried, dropped
+    (T, B, H) on the candidate."""
     h, outputs = torch.zeros(B, H, dtype=x.dtype), []
     for t in range(T):
         read = kept * h
         z = torch.sigmoid(x[t] @ weights["W_z"].T + read @ weights["U_z"].T + weights["b_z"])
         r = torch.sigmoid(x[t] @ weights["W_r"].T + read @ weights["U_r"].T + weights["b_r"])
         candidate = torch.tanh(x[t] @ weights["W"].T + (r * read) @ weights["U"].T + weights["b"])
+        candidate = candidate if dropped is None else dropped[t] * candidate
         new = (1 - z) * h + z * candidate
         h = held[t] * h + (1 - held[t]) * new
         outputs.append(h)
@@ -50,7 +52,9 @@ def plain_gru(weights, x, kept, held):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_all_kinds_together_are_the_equations_with_masks_written_out(engine):
-    rates = Regularise(input=0.3, recurrent=0.4, output=0.2, zoneout=0.25, connections=0.35)
+    rates = Regularise(
+        input=0.3, recurrent=0.4, output=0.2, zoneout=0.25, values={"candidate": 0.45}, connections=0.35
+    )
     layer, x = layer_of(engine=engine, regularise=rates), input_of().requires_grad_()
     output, state = layer(x)
     key, rows, never = state.key, torch.arange(B), torch.zeros(B, dtype=torch.int64)
@@ -65,6 +69,7 @@ def test_all_kinds_together_are_the_equations_with_masks_written_out(engine):
         x * at(key, "input 0", rows, never, I, 0.3),
         at(key, "layer 0 kept_h", rows, never, H, 0.4),
         held.double(),
+        torch.stack([at(key, "layer 0 dropped_candidate", rows, never + t, H, 0.45) for t in range(T)]),
     ) * at(key, "output", rows, never, H, 0.2)
     torch.testing.assert_close(output, expected, rtol=1e-12, atol=1e-14)
     asked = [x, *weights.values()]
@@ -181,6 +186,11 @@ def test_recurrent_matrices_lie_between_a_state_and_the_next():
     [
         (lambda: Regularise(input=1.0), "input must be a number from 0 to below 1, got 1.0"),
         (lambda: Regularise(zoneout={"h": -1}), "zoneout of h must be a number from 0 to below 1, got -1"),
+        (lambda: Regularise(values={"z": 1}), "values of z must be a number from 0 to below 1, got 1"),
+        (
+            lambda: layer_of(regularise=Regularise(values={"g": 0.1})),
+            "values= drops values that an equation names, got g; gru has z, r, candidate",
+        ),
         (lambda: layer_of(dropout="a"), "dropout must be a number from 0 to below 1, got 'a'"),
         (
             lambda: layer_of(regularise=Regularise(zoneout={"c": 0.1})),

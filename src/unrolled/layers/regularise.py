@@ -15,7 +15,7 @@ from unrolled.layers.initialise import Roles
 from unrolled.layers.masks import checked_rate, mask
 from unrolled.layers.packing import Packing
 from unrolled.layers.state import Key
-from unrolled.layers.variants import HELD, KEPT, with_masks
+from unrolled.layers.variants import DROPPED, HELD, KEPT, size_of, with_masks
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Regularise:
         output: of the last layer's output, the same units at all steps.
         zoneout: of every state, or by name: units that keep the value of the step before, others at every step
             (Krueger et al. 2017, arXiv:1606.01305). Outside training a state moves by the expected share.
+        values: of values by their names in the equations, others at every step: `{"candidate": 0.2}` is recurrent
+            dropout without loss of memory (Semeniuta et al. 2016, arXiv:1603.05118).
         connections: of the entries of recurrent matrices, one mask a call (DropConnect: Wan et al. 2013; on recurrent
             matrices: Merity et al. 2018, arXiv:1708.02182).
 
@@ -37,13 +39,14 @@ class Regularise:
 
     Example:
         >>> Regularise(recurrent=0.3, zoneout={"c": 0.1})
-        Regularise(input=0.0, recurrent=0.3, output=0.0, zoneout={'c': 0.1}, connections=0.0)
+        Regularise(input=0.0, recurrent=0.3, output=0.0, zoneout={'c': 0.1}, values={}, connections=0.0)
     """
 
     input: float = 0.0
     recurrent: float = 0.0
     output: float = 0.0
     zoneout: float | Mapping[str, float] = field(default=0.0)
+    values: Mapping[str, float] = field(default_factory=dict)
     connections: float = 0.0
 
     def __post_init__(self) -> None:
@@ -52,6 +55,8 @@ class Regularise:
         rates = self.zoneout if isinstance(self.zoneout, Mapping) else {"zoneout": self.zoneout}
         for name, rate in rates.items():
             checked_rate(f"zoneout of {name}" if isinstance(self.zoneout, Mapping) else name, rate)
+        for name, rate in self.values.items():
+            checked_rate(f"values of {name}", rate)
 
     def held(self, cell: Cell) -> dict[str, float]:
         """The states that zoneout holds, and how much of each."""
@@ -65,6 +70,17 @@ class Regularise:
                 )
         return {name: rate for name, rate in given.items() if rate > 0}
 
+    def dropped(self, cell: Cell) -> dict[str, float]:
+        """The named values that are dropped, and how much of each."""
+        for name in self.values:
+            if size_of(cell, name) is None:
+                known = ", ".join(v for v, _ in cell.graph.labels if size_of(cell, v) is not None) or "none"
+                raise SettingError(
+                    f"values= drops values that an equation names, got {name}; {cell.name} has {known}. "
+                    f"Use one of these."
+                )
+        return {name: rate for name, rate in self.values.items() if rate > 0}
+
     def training_cell(self, cell: Cell) -> Cell:
         """What runs while the layer trains."""
         if self.connections and not recurrent_matrices(cell):
@@ -73,12 +89,13 @@ class Regularise:
                 f"states. Set connections=0."
             )
         kept, held = cell.states if self.recurrent else (), tuple(self.held(cell))
-        return with_masks(cell, tuple(kept), held) if kept or held else cell
+        dropped = tuple(self.dropped(cell))
+        return with_masks(cell, tuple(kept), held, (), dropped) if kept or held or dropped else cell
 
     def cell(self, cell: Cell) -> Cell:
         """What runs otherwise: with zoneout, states that move by the expected share."""
         held = self.held(cell)
-        return with_masks(cell, (), tuple(held), tuple(held.values())) if held else cell
+        return with_masks(cell, held=tuple(held), rates=tuple(held.values())) if held else cell
 
 
 class Masks:
@@ -91,7 +108,11 @@ class Masks:
         self.key = key
         self.packing = packing
         self.held = settings.held(cell)
-        self.names = tuple(HELD + name for name in self.held)  # the states that are forced
+        self.dropped = settings.dropped(cell)
+        self.names = (
+            *(HELD + name for name in self.held),
+            *(DROPPED + name for name in self.dropped),
+        )  # forced
         self.row, time = _places(packing, key.steps.device)
         self.step = time + key.steps[self.row]
 
@@ -142,10 +163,15 @@ class Masks:
             if KEPT + name in job.schedule.graph.signature.statics:
                 kept = self._at_rows(use + KEPT + name, self.settings.recurrent, value, value.shape[-1])
                 static[KEPT + name] = self.packing.sort(kept, 0)
-            if name in self.held:
-                held = HELD + name
-                forced[held], states[held] = self._held(use + held, self.held[name], value, job.steps.reverse)
-                start[held] = states[held][0]
+        forms = [(HELD + name, 1 - rate) for name, rate in self.held.items()]
+        forms += [(DROPPED + name, rate) for name, rate in self.dropped.items()]
+        like = next(iter(job.states.values()))
+        for name, rate in forms:
+            width = job.schedule.graph.size(job.schedule.graph.leaf[name]).value(job.letters)
+            values, begun = self._forced(use + name, rate, like.new_empty(0, width), job.steps.reverse)
+            if name.startswith(HELD):  # a choice, not a scale
+                values, begun = ((kept > 0).to(like.dtype) for kept in (values, begun))
+            forced[name], states[name], start[name] = values, begun, begun[0]
         return replace(
             job,
             static=static,
@@ -155,14 +181,14 @@ class Masks:
             parameters=self._connected(job, use),
         )
 
-    def _held(self, use: str, rate: float, like: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
-        """1 where a state keeps its value. As values of a state, each stands after the step before its own."""
+    def _forced(self, use: str, rate: float, like: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
+        """A mask for every step, as values of a state: each stands after the step before its own; (N, n), (1, B, n)."""
         way, width = -1 if reverse else 1, like.shape[-1]
-        dropped = self._at_steps(use, self.step + way, 1 - rate, like, width)
+        values = self._at_steps(use, self.step + way, rate, like, width)
         rows = torch.arange(self.packing.rows, device=self.row.device)
         first = self.packing.unsort(self.packing.steps.lengths(rows.device), 0) - 1 if reverse else 0
-        begun = mask(self.key.number, use, rows, self.key.steps + first, width, 1 - rate, like.dtype)
-        return (dropped > 0).to(like.dtype), (self.packing.sort(begun, 0) > 0).to(like.dtype)[None]
+        begun = mask(self.key.number, use, rows, self.key.steps + first, width, rate, like.dtype)
+        return values, self.packing.sort(begun, 0)[None]
 
     def _connected(self, job: Job, use: str) -> dict[str, Tensor]:
         """Parameters, those entries of recurrent matrices dropped that DropConnect drops."""
