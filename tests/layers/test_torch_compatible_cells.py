@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import unrolled
 from tests.layers.torch_pairs import (
     CELL_PAIRS,
     H,
@@ -150,10 +151,22 @@ def test_autocast_runs_in_the_dtype_of_the_parameters(name):
         same_results(as_tuple(ours(x)), expected)
 
 
+@pytest.mark.parametrize("name", ["GRUCell", "LSTMCell"])
+def test_the_state_may_be_changed_in_place(name):
+    """As a mask of rows that have ended is put on it; torch's RNNCell refuses."""
+    x, found = torch.randn(3, B, I, dtype=torch.float64), []
+    for module in pair(name):
+        state = None
+        for row in x:
+            state = module(row, state)
+            as_tuple(state)[0].mul_(0.5)
+        sum(one.square().sum() for one in as_tuple(state)).backward()
+        found.append([one.grad for one in module.parameters()])
+    same_results(found[1], found[0])
+
+
 @BY_NAME
 def test_steps_equal_the_whole_sequence(name):
-    import unrolled
-
     cell = pair(name)[1]
     layer = getattr(unrolled, name.removesuffix("Cell"))(I, H, dtype=torch.float64)
     layer.load_state_dict({f"{key}_l0": value for key, value in cell.state_dict().items()})

@@ -114,6 +114,27 @@ def test_second_derivatives(name):
 
 
 @BY_NAME
+@pytest.mark.parametrize("changed", ["output", "state"])
+@pytest.mark.parametrize("options", [{}, DEEP], ids=str)
+def test_results_may_be_changed_in_place_where_torchs_may(name, changed, options):
+    x, slopes = batch(), []
+    for module in pair(name, **options):
+        output, final = module(x)
+        value = output if changed == "output" else as_tuple(final)[0]
+        value.mul_(2)
+        try:
+            (output.square().sum() + as_tuple(final)[0].sin().sum()).backward()
+        except RuntimeError as error:
+            slopes.append(type(error))
+        else:
+            slopes.append([one.grad for one in module.parameters()])
+    theirs, ours = slopes
+    if isinstance(theirs, list):
+        for mine, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(mine, other, **CLOSE)
+
+
+@BY_NAME
 def test_weight_norm_is_seen(name):
     """What parametrizes a weight puts a property in place of the parameter."""
     theirs, ours = pair(name)

@@ -165,7 +165,9 @@ class _Sequences(nn.RNNBase):
                 ends.append(final)
             values = outputs[0] if directions == 1 else torch.cat(outputs, -1)
             values = self._dropped(values, layer)
-        return values, [one[0] if len(one) == 1 else torch.cat(one) for one in zip(*ends, strict=True)]
+        return _own(values, directions == 1), [
+            _own(_joined(one), len(one) == 1) for one in zip(*ends, strict=True)
+        ]
 
     def _direction(
         self, index: int, x: Tensor, steps: Steps | None, states: Sequence[Tensor]
@@ -228,6 +230,15 @@ class _Sequences(nn.RNNBase):
 
 def _listed(hx: Any) -> list[Tensor] | None:
     return None if hx is None else [hx] if isinstance(hx, Tensor) else list(hx)
+
+
+def _joined(ends: Sequence[Tensor]) -> Tensor:
+    return ends[0] if len(ends) == 1 else torch.cat(list(ends))
+
+
+def _own(value: Tensor, kept: bool) -> Tensor:
+    """A result the caller may change in place, as torch's: where the engine keeps it for its backward, a copy."""
+    return value.clone() if kept and value.requires_grad else value
 
 
 class RNN(_Sequences, nn.RNN):

@@ -1,4 +1,8 @@
-"""`RNNCell`, `GRUCell` and `LSTMCell` with torch.nn's arguments, weights and results, run by our engines."""
+"""`RNNCell`, `GRUCell` and `LSTMCell` with torch.nn's arguments, weights and results, run by our engines.
+
+Every call packs the weights for its one step, which can cost more than the step: where the whole sequence is known, the
+classes for sequences are faster, and `Recurrent(...).stream()` where frames come one by one.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +115,8 @@ class _OneStep(nn.RNNCellBase):
             return [value[0] for value in ends]
         steps = Packing.dense(1, len(x)).steps
         outcome = self._engine().run(job(str(self._cell_name), self._letters(), weights, steps, x, states))
-        return [value[0] for value in outcome.states.values()]
+        # Copies: engines keep their results for backward, and torch lets a caller change them.
+        return [value[0].clone() if value.requires_grad else value[0] for value in outcome.states.values()]
 
     def _named(self) -> dict[str, Tensor]:
         """The parameters by their names in the equations."""
