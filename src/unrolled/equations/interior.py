@@ -48,8 +48,9 @@ class _Cutter:
     def cut(self) -> Interior:
         whole = self.whole
         border = self._border()
-        parameters = tuple((f"p{i}", i) for i in border if self.rank[i] == ONCE)
-        statics = tuple((f"s{i}", i) for i in border if self.rank[i] == ROW)
+        taken = {whole.signature.input, *whole.signature.states}
+        parameters = tuple((_free(f"p{i}", taken), i) for i in border if self.rank[i] == ONCE)
+        statics = tuple((_free(f"s{i}", taken), i) for i in border if self.rank[i] == ROW)
         signature = Signature(
             whole.signature.name,
             whole.signature.input,
@@ -108,3 +109,8 @@ class _Cutter:
         compute = OPERATIONS[node.operation].numpy
         assert compute is not None
         return float(compute(*operands))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name that the cell does not use."""
+    return _free(name + "_", taken) if name in taken else name
