@@ -79,6 +79,28 @@ def test_layouts_and_ragged_batches_keep_the_directions_apart():
     assert torch.equal(first(x.transpose(0, 1), lengths=lengths)[0], output.transpose(0, 1))
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm", "jordan", "lstm_projected"])
+def test_a_projection_is_a_matrix_on_the_output(cell):
+    torch.manual_seed(1)
+    sizes = {"jordan": {"output": 3}, "lstm_projected": {"projection": 3}}.get(cell, {})
+    layer = Recurrent(cell, I, 5, bidirectional=True, projection=2, sizes=sizes, dtype=torch.float64)
+    plain = Recurrent(cell, I, 5, bidirectional=True, sizes=sizes, dtype=torch.float64)
+    for name in ("l0", "l0_reverse"):
+        known = layer.weights[name].state_dict()
+        plain.weights[name].load_state_dict({n: v for n, v in known.items() if n != "P_projected"})
+    x = input_of()
+    output, state = layer(x)
+    wide, end = plain(x)
+    parts = zip(
+        wide.chunk(2, -1), (layer.cell_weights(n)["P_projected"] for n in ("l0", "l0_reverse")), strict=True
+    )
+    torch.testing.assert_close(output, torch.cat([v @ p.T for v, p in parts], -1), rtol=1e-12, atol=1e-14)
+    for name in end.names:
+        torch.testing.assert_close(state[name], end[name], rtol=1e-12, atol=1e-14)
+    assert layer.output_size == 4
+    assert Recurrent("gru", I, 5, num_layers=3, projection=I, residual=True)(x.float())[0].shape == (T, B, I)
+
+
 def test_gradients_pass_by_the_layers():
     layer, x = stack(4, num_layers=2, residual=True, skip=True), input_of().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: layer(x)[0], x)

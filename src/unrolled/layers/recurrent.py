@@ -27,6 +27,7 @@ from unrolled.layers.regularise import Masks, Regularise
 from unrolled.layers.state import CellState, Key, State
 from unrolled.layers.stream import Stream
 from unrolled.layers.traced import run_by_operators
+from unrolled.layers.variants import with_projection
 from unrolled.layers.weights import Weights
 
 
@@ -51,6 +52,8 @@ class Recurrent(nn.Module):
         merge: the outputs of two directions are concatenated, forward first ("concat"), or added ("sum"); "separate"
             concatenates them between layers and gives the last layer's as (T, B, D, n).
         residual: from the second layer on a layer's output is added to its input (of the same size).
+        projection: a size; what each layer and direction gives, and the next one reads, is P times its output. States
+            are not projected (`lstm_projected` projects its state).
         skip: the output is the concatenation of all layers' outputs.
         dropout: share of the units dropped between layers while training, others at every step.
         regularise: dropout of other kinds, a `Regularise`.
@@ -88,6 +91,7 @@ class Recurrent(nn.Module):
         merge: str = "concat",
         residual: bool = False,
         skip: bool = False,
+        projection: int | None = None,
         dropout: float = 0.0,
         regularise: Regularise | None = None,
         checkpoint: str | int | None = None,
@@ -105,6 +109,10 @@ class Recurrent(nn.Module):
         if dtype is not None and not dtype.is_floating_point:
             raise SettingError(f"cells compute in floating point, got dtype={dtype}. Use torch.float32.")
         self.cell = catalogue.find(cell) if isinstance(cell, str) else cell
+        self.projection = projection
+        if projection is not None:
+            self.cell = with_projection(self.cell)
+            sizes = {**(sizes or {}), "projected": _whole("projection", projection, 1)}
         self.input_size = _whole("input_size", input_size, 0)
         layers = None if num_layers is None else _whole("num_layers", num_layers, 1)
         self.widths = [_whole("hidden_size", size, 1) for size in widths(hidden_size, layers)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from functools import lru_cache
 
 from unrolled.equations import Cell
@@ -46,7 +47,32 @@ def with_masks(
     return Cell.from_text(ast.unparse(ast.fix_missing_locations(tree)), cell.name)
 
 
-def _decorator(statics: list[str], sizes: dict[str, str | None]) -> ast.expr:
+@lru_cache(maxsize=64)
+def with_projection(cell: Cell) -> Cell:
+    """The cell whose output is P_projected @ (what it was), of the size "projected"; states are what they were."""
+    tree = ast.parse(cell.text)
+    function = tree.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    last = function.body[-1]
+    assert isinstance(last, ast.Return) and last.value is not None
+    returned = list(last.value.elts) if isinstance(last.value, ast.Tuple) else [last.value]
+    wide = ast.Name("unprojected", ast.Load())
+    projected = ast.BinOp(ast.Name("P_projected", ast.Load()), ast.MatMult(), wide)
+    function.body[-1:] = [
+        ast.Assign([ast.Name("unprojected", ast.Store())], returned[0]),
+        ast.Assign([ast.Name("projected", ast.Store())], projected),
+        last,
+    ]
+    states = returned[1:] if len(returned) > len(cell.states) else [wide, *returned[1:]]
+    last.value = ast.Tuple([ast.Name("projected", ast.Load()), *states], ast.Load())
+    function.args.kwonlyargs.append(ast.arg(arg="P_projected"))
+    function.args.kw_defaults.append(None)
+    sizes = dict(cell.signature.sizes) | {"projected": "projected"}
+    function.decorator_list = [_decorator(list(cell.signature.statics), sizes)]
+    return Cell.from_text(ast.unparse(ast.fix_missing_locations(tree)), cell.name)
+
+
+def _decorator(statics: list[str], sizes: Mapping[str, str | None]) -> ast.expr:
     options = [f"static={tuple(statics)!r}"] * bool(statics) + [f"sizes={sizes!r}"] * bool(sizes)
     return ast.parse(f"cell({', '.join(options)})" if options else "cell", mode="eval").body
 

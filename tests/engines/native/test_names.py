@@ -11,7 +11,8 @@ NAMES = ["x", "p2", "p3", "s1", "v0", "v3", "d_1", "state", "forced", "out"]
 @pytest.mark.parametrize("x", NAMES)
 @pytest.mark.parametrize("h", ["h", "v4", "p1", "p2_"])
 def test_names_change_nothing(x: str, h: str) -> None:
-    text = "@cell(static=('c',))\ndef named({x}, {h}, c, *, W, U, V, b):\n    return tanh(W @ {x} + U @ {h} + V @ c + b)\n"
+    head = "@cell(static=('c',))\ndef named({x}, {h}, c, *, W, U, V, b):\n"
+    text = head + "    return tanh(W @ {x} + U @ {h} + V @ c + b)\n"
     found = []
     for names in ({"x": x, "h": h}, {"x": "first", "h": "second"}):
         torch.manual_seed(1)
