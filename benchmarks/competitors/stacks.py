@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from unrolled.inspection.torch_networks import CANDIDATE, NETWORKS, Stack
+from unrolled.layers.gate_stacks import TORCH, Stack, gates
 
 STACKS = {
-    "gru": Stack((("W_z", "U_z", "b_z"), ("W_r", "U_r", "b_r"), CANDIDATE)),
-    **{name: NETWORKS[name][2] for name in ("lstm", "gru_reset_after", "elman")},
+    "gru": Stack(gates("z r -")),
+    **{name: TORCH[name] for name in ("lstm", "gru_reset_after", "elman")},
 }
