@@ -10,23 +10,15 @@ from torch import Tensor
 
 from benchmarks.competitors.competitor import Competitor, Runner
 from benchmarks.workloads import Case
-from unrolled.inspection.torch_networks import CANDIDATE, Stack
-
-
-def _gates(names: str) -> tuple[tuple[str, str, str], ...]:
-    return tuple((f"W_{name}", f"U_{name}", f"b_{name}") for name in names.split())
+from unrolled.layers.gate_stacks import Stack, gates
 
 
 # ONNX stacks i o f c, and z r candidate.
 NETWORKS: dict[str, tuple[str, dict[str, int], Stack]] = {
-    "elman": ("RNN", {}, Stack((CANDIDATE,))),
-    "lstm": ("LSTM", {}, Stack(_gates("i o f c"))),
-    "gru": ("GRU", {"linear_before_reset": 0}, Stack((*_gates("z r"), CANDIDATE))),
-    "gru_reset_after": (
-        "GRU",
-        {"linear_before_reset": 1},
-        Stack((*_gates("z r"), CANDIDATE), second="c"),
-    ),
+    "elman": ("RNN", {}, Stack(gates("-"))),
+    "lstm": ("LSTM", {}, Stack(gates("i o f c"))),
+    "gru": ("GRU", {"linear_before_reset": 0}, Stack(gates("z r -"))),
+    "gru_reset_after": ("GRU", {"linear_before_reset": 1}, Stack(gates("z r -"), second="c")),
 }
 
 
