@@ -12,7 +12,6 @@ from benchmarks.competitors.competitor import Competitor, Runner
 from benchmarks.workloads import Case
 from unrolled.layers.gate_stacks import Stack, gates
 
-
 # ONNX stacks i o f c, and z r candidate.
 NETWORKS: dict[str, tuple[str, dict[str, int], Stack]] = {
     "elman": ("RNN", {}, Stack(gates("-"))),
