@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from unrolled.engines import Engine
+from unrolled.engines import Engine, choose
 from unrolled.engines.engine import Steps
 from unrolled.engines.zeros import read_only_zeros
 from unrolled.layers.packing import Packing
+from unrolled.layers.regularise import Regularise
 from unrolled.layers.torch_compatible_call import (
     KERNELS,
     cast,
@@ -29,6 +30,14 @@ from unrolled.layers.torch_compatible_call import (
     refuse,
     untraced,
 )
+from unrolled.layers.torch_compatible_options import (
+    Call,
+    Opened,
+    checked_checkpoint,
+    checked_regularise,
+    running_schedule,
+    training_schedule,
+)
 from unrolled.layers.torch_compatible_traced import operator_text, run_operator
 
 
@@ -37,11 +46,26 @@ class _Sequences(nn.RNNBase):
 
     _theirs: ClassVar[Any]
     weight_ih_l0: Tensor
+    # Of the class, for a module of torch's that became ours.
+    regularise: Regularise | None = None
+    checkpoint: str | int | None = None
 
-    def __init__(self, *args: Any, engine: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        engine: str | None = None,
+        regularise: Regularise | None = None,
+        checkpoint: str | int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._engine_name = engine
+        self.regularise = checked_regularise(regularise)
+        self.checkpoint = checked_checkpoint(checkpoint)
         _ = self.engine  # an engine that cannot run is refused now, not at the first batch
+        if regularise is not None:
+            like = self.weight_ih_l0
+            choose(training_schedule(self._cell_name, regularise), like.device, like.dtype, engine)
 
     # --- what runs -------------------------------------------------------------------------------
 
@@ -55,8 +79,10 @@ class _Sequences(nn.RNNBase):
         return self._engine().name
 
     def _engine(self) -> Engine:
-        like = self.weight_ih_l0
-        return engine_of(self._cell_name, like.device, like.dtype, self._engine_name)
+        like, name = self.weight_ih_l0, self._engine_name
+        if self.regularise is None:
+            return engine_of(self._cell_name, like.device, like.dtype, name)
+        return choose(running_schedule(self._cell_name, self.regularise), like.device, like.dtype, name)
 
     @property
     def _cell_name(self) -> str:
@@ -70,21 +96,25 @@ class _Sequences(nn.RNNBase):
 
     # --- calls -----------------------------------------------------------------------------------
 
-    def _forward(self, input: Any, hx: Any) -> Any:
+    def _forward(self, input: Any, hx: Any, resets: Any, record: Sequence[str]) -> Any:
         run = self._checked  # where Dynamo gives up this frame, if it does: before it takes a branch
+        own = resets is not None or record or self.regularise is not None or self.checkpoint is not None
+        if own:
+            return untraced(run, input, hx, (resets, record))
         return run(input, hx) if torch.compiler.is_compiling() else untraced(run, input, hx)
 
-    def _checked(self, input: Any, hx: Any) -> Any:
+    def _checked(self, input: Any, hx: Any, own: tuple[Any, Sequence[str]] | None = None) -> Any:
         """What torch's class gives for the same call; its errors too, with what would have been right behind them."""
         like = self.weight_ih_l0
         if not self._fits(input, hx, like):
             refuse(self, self._theirs.forward, (input, hx), self._wanted())
-        if self._runs() == KERNELS:
+        if own is None and self._runs() == KERNELS:
             return self._theirs.forward(self, input, hx)
         if not is_autocast(like.device):
-            return self._called(input, hx)
+            return self._called(input, hx, own)
         with torch.autocast(like.device.type, enabled=False):
-            return self._called(*cast((input, hx), like.dtype))
+            x, states = cast((input, hx), like.dtype)
+            return self._called(x, states, own)
 
     def _fits(self, input: Any, hx: Any, like: Tensor) -> bool:
         """Whether torch would run the call; a sequence of no steps is run as well."""
@@ -119,7 +149,9 @@ class _Sequences(nn.RNNBase):
             f"initial states {states} or none, all {like.dtype} on {like.device}."
         )
 
-    def _called(self, input: Any, hx: Any) -> Any:
+    def _called(self, input: Any, hx: Any, own: tuple[Any, Sequence[str]] | None) -> Any:
+        if own is not None:
+            return self._with_options(input, hx, *own)
         if isinstance(input, PackedSequence):
             return self._packed(input, hx)
         if input.dim() == 3:
@@ -150,34 +182,49 @@ class _Sequences(nn.RNNBase):
         output, ends = self._layers(packing.pack(x), packing.steps, self._or_zeros(states, x, rows))
         return packing.unpack(output), ends
 
+    def _with_options(self, input: Any, hx: Any, resets: Any, record: Sequence[str]) -> Any:
+        """A call with something that torch's classes do not have."""
+        batch = Opened.of(input, self.batch_first)
+        call, packing, given = Call(self, batch, resets, record), batch.packing, _listed(hx)
+        begun = given and [packing.sort(v.unsqueeze(1) if batch.is_single else v, 1) for v in given]
+        states = self._or_zeros(begun, batch.values, packing.rows)
+        output, ends = self._layers(batch.values, packing.steps, states, call)
+        ends = [packing.unsort(v, 1) for v in ends]
+        final = self._delisted([v.squeeze(1) for v in ends] if batch.is_single else ends)
+        answer = (batch.answer(output), final)
+        return (*answer, call.records(batch)) if record else answer
+
     # --- layers ----------------------------------------------------------------------------------
 
     def _layers(
-        self, values: Tensor, steps: Steps | None, states: Sequence[Tensor]
+        self, values: Tensor, steps: Steps | None, states: Sequence[Tensor], call: Call | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """Rows in the order of `steps` (N, I), or (T, B, I) without, to the same with D * n, and the final states."""
         before, directions, ends = self._by_direction(states), 1 + self.bidirectional, []
         for layer in range(self.num_layers):
             outputs = []
+            values = call.into(layer, values) if call else values
             for index in range(layer * directions, (layer + 1) * directions):
-                output, *final = self._direction(index, values, steps, before[index])
+                output, *final = self._direction(index, values, steps, before[index], call)
                 outputs.append(output)
                 ends.append(final)
             values = outputs[0] if directions == 1 else torch.cat(outputs, -1)
             values = self._dropped(values, layer)
+        values = call.out(values) if call else values
         return _own(values, directions == 1), [
             _own(_joined(one), len(one) == 1) for one in zip(*ends, strict=True)
         ]
 
     def _direction(
-        self, index: int, x: Tensor, steps: Steps | None, states: Sequence[Tensor]
+        self, index: int, x: Tensor, steps: Steps | None, states: Sequence[Tensor], call: Call | None
     ) -> list[Tensor]:
         """Output and final states (1, B, n) of one layer in one direction."""
         weights = self._named(index)
         if steps is None:
             return run_operator(self._operator_text(index), weights, x, states)
         steps = steps.turned if self._reverse(index) else steps
-        outcome = self._engine().run(job(self._cell_name, self._letters(index), weights, steps, x, states))
+        made = job(self._cell_name, self._letters(index), weights, steps, x, states)
+        outcome = call.run(made, index) if call else self._engine().run(made)
         return [outcome.output, *outcome.states.values()]
 
     def _reverse(self, index: int) -> bool:
@@ -223,9 +270,9 @@ class _Sequences(nn.RNNBase):
         return tuple(states) if self.mode == "LSTM" else states[0]
 
     def extra_repr(self) -> str:
-        """Torch's line, and the engine where one was named."""
-        named = f", engine={self._engine_name!r}" if self._engine_name else ""
-        return super().extra_repr() + named
+        """Torch's line, and what was asked for beside torch's arguments."""
+        own = {"engine": self._engine_name, "regularise": self.regularise, "checkpoint": self.checkpoint}
+        return super().extra_repr() + "".join(f", {k}={v!r}" for k, v in own.items() if v is not None)
 
 
 def _listed(hx: Any) -> list[Tensor] | None:
@@ -252,8 +299,14 @@ class RNN(_Sequences, nn.RNN):
             dropout, bidirectional, device, dtype.
         engine: the name of an engine; by default the first that accepts the equations, device and dtype.
 
+        regularise: dropout of other kinds, a `Regularise`; the masks are drawn anew at every call.
+        checkpoint: "sqrt", or how many bytes a layer and direction may keep for its gradients; as of `Recurrent`.
+
     Called with input (T, B, I), (T, I) or a PackedSequence, and the initial state (L*D, B, H) or none, it returns
     the output (T, B, D*H), as the kind that went in, and the final state (L*D, B, H). With `batch_first` (B, T, ...).
+    `resets=` (T, B) bool, in the layout of the input: a row starts from zero again before the steps that are marked.
+    `record=("h",)` adds a third result: for every name in the equations of the cell a list with the value at every
+    step, one for each layer and direction. With any of these a compiled model runs the module apart from its graph.
 
     Raises what torch raises, with what would have been right behind it; EngineError for an engine that cannot run.
 
@@ -267,9 +320,16 @@ class RNN(_Sequences, nn.RNN):
 
     _theirs = nn.RNN
 
-    def forward(self, input: Tensor | PackedSequence, hx: Tensor | None = None) -> Any:
-        """The output, as the kind that went in, and the final state."""
-        return self._forward(input, hx)
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Tensor | None = None,
+        *,
+        resets: Tensor | PackedSequence | None = None,
+        record: Sequence[str] = (),
+    ) -> Any:
+        """The output, as the kind that went in, and the final state; with `record` the records too."""
+        return self._forward(input, hx, resets, record)
 
 
 class GRU(_Sequences, nn.GRU):
@@ -281,9 +341,9 @@ class GRU(_Sequences, nn.GRU):
     Args:
         args, kwargs: those of torch.nn.GRU: input_size, hidden_size, num_layers, bias, batch_first, dropout,
             bidirectional, device, dtype.
-        engine: the name of an engine; by default the first that accepts the equations, device and dtype.
+        engine, regularise, checkpoint: those of `RNN`.
 
-    Shapes and errors are those of `RNN`.
+    Shapes, options of a call and errors are those of `RNN`.
 
     Example:
         >>> import torch
@@ -295,9 +355,16 @@ class GRU(_Sequences, nn.GRU):
 
     _theirs = nn.GRU
 
-    def forward(self, input: Tensor | PackedSequence, hx: Tensor | None = None) -> Any:
-        """The output, as the kind that went in, and the final state."""
-        return self._forward(input, hx)
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Tensor | None = None,
+        *,
+        resets: Tensor | PackedSequence | None = None,
+        record: Sequence[str] = (),
+    ) -> Any:
+        """The output, as the kind that went in, and the final state; with `record` the records too."""
+        return self._forward(input, hx, resets, record)
 
 
 class LSTM(_Sequences, nn.LSTM):
@@ -309,9 +376,10 @@ class LSTM(_Sequences, nn.LSTM):
     Args:
         args, kwargs: those of torch.nn.LSTM: input_size, hidden_size, num_layers, bias, batch_first, dropout,
             bidirectional, proj_size, device, dtype.
-        engine: the name of an engine; by default the first that accepts the equations, device and dtype.
+        engine, regularise, checkpoint: those of `RNN`.
 
-    Shapes and errors are those of `RNN`; the state is the pair of h (L*D, B, H or proj_size) and c (L*D, B, H).
+    Shapes, options of a call and errors are those of `RNN`; the state is the pair of h (L*D, B, H or proj_size) and
+    c (L*D, B, H).
 
     Example:
         >>> import torch
@@ -324,6 +392,13 @@ class LSTM(_Sequences, nn.LSTM):
 
     _theirs = nn.LSTM
 
-    def forward(self, input: Tensor | PackedSequence, hx: tuple[Tensor, Tensor] | None = None) -> Any:
-        """The output, as the kind that went in, and the final h and c."""
-        return self._forward(input, hx)
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: tuple[Tensor, Tensor] | None = None,
+        *,
+        resets: Tensor | PackedSequence | None = None,
+        record: Sequence[str] = (),
+    ) -> Any:
+        """The output, as the kind that went in, and the final h and c; with `record` the records too."""
+        return self._forward(input, hx, resets, record)
