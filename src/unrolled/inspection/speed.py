@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from time import perf_counter
+from time import perf_counter, sleep
 
 from unrolled.equations import Cell
 
@@ -16,6 +16,8 @@ Samples = dict[str, list[float]]
 
 SHORTEST_SAMPLE = 0.02
 """Seconds; calls that take less are repeated within a sample."""
+PAUSE = 0.03
+"""Seconds before each turn: by then the threads of the call before have stopped waiting for more of its work."""
 
 
 def matrix_entries(cell: Cell, input_size: int, hidden_size: int, **sizes: int) -> int:
@@ -49,14 +51,15 @@ def fma_peak(threads: int, seconds: float = 0.2) -> float:
 def interleaved(calls: Mapping[str, Call], repeats: int) -> Samples:
     """Seconds of every call, `repeats` samples each, in turns: what slows the machine slows all of them.
 
-    Before a short sample the call runs once untimed, so that none pays for the caches and threads that the one
-    before it left behind.
+    Before a sample there is a pause, and before a short one the call runs once untimed, so that none pays for the
+    threads and caches that the one before it left behind.
     """
     samples: Samples = {name: [] for name in calls}
     with _without_collection():
         counts = {name: _count(_seconds(call, 1)) for name, call in calls.items()}
         for _ in range(repeats):
             for name, call in calls.items():
+                sleep(PAUSE)
                 if counts[name] > 1:
                     call()
                 samples[name].append(_seconds(call, counts[name]))
