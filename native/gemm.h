@@ -16,9 +16,10 @@ struct Shape {
   std::int64_t depth;
 };
 
-// Panels come from the second level of the cache; so many steps cover its latency. One row is bound by the
-// bandwidth of that level, one vector by the number of loads: they are only slowed down.
-constexpr int kAhead = 8;
+// Panels come from the second level of the cache, those of large matrices from the third; so many steps cover most
+// of its latency. One row is bound by the bandwidth of the second level, one vector by the number of loads: they are
+// only slowed down.
+constexpr int kAhead = 24;
 
 template <int bytes>
 UNROLLED_INLINE void fetch(const void* from) {
