@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from benchmarks.agreement import Disagreement, check, truth
@@ -13,6 +14,7 @@ from unrolled.inspection.speed import Samples, interleaved, median, spread
 
 Record = dict[str, Any]
 Tell = Callable[[str], None]
+DENSE = "dense"
 
 
 def measure(workload: Workload, competitors: Sequence[Competitor], repeats: int, tell: Tell) -> list[Record]:
@@ -37,13 +39,33 @@ def measure(workload: Workload, competitors: Sequence[Competitor], repeats: int,
             runners[competitor.name] = runner
         except Disagreement as disagreement:
             left_out[competitor.name] = f"not timed: {disagreement}"
-    records = []
+    records, dense = list[Record](), _dense(workload, competitors)
     for mode in ("forward", "training"):
         tell(f"{workload}: {mode}, {repeats} rounds")
         calls = {name: one.forward if mode == "forward" else one.train for name, one in runners.items()}
+        if dense is not None:
+            calls[DENSE] = dense.forward if mode == "forward" else dense.train
         samples = interleaved({name: call for name, call in calls.items() if call}, repeats)
-        records.append(_record(workload, mode, samples, errors, left_out, runners))
+        beside = samples.pop(DENSE, None)
+        record = _record(workload, mode, samples, errors, left_out, runners)
+        records.append(record | _against_dense(workload, samples.get(OURS), beside))
     return records
+
+
+def _dense(workload: Workload, competitors: Sequence[Competitor]) -> Runner | None:
+    """Ours on the same batch with every row of T steps, to be timed in turns with the ragged one."""
+    ours = next((one for one in competitors if one.name == OURS), None)
+    if ours is None or not workload.ragged:
+        return None
+    return ours.make(make_case(replace(workload, ragged=False)))
+
+
+def _against_dense(workload: Workload, ours: list[float] | None, dense: list[float] | None) -> Record:
+    """The speed by real step, as a share of that of the dense batch."""
+    if ours is None or dense is None:
+        return {}
+    by_step = median(dense) / replace(workload, ragged=False).steps
+    return {"share_of_dense": by_step / (median(ours) / workload.steps), "dense_samples": dense}
 
 
 def _record(

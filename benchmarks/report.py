@@ -118,11 +118,20 @@ def _runs(found: dict[str, Any], ragged: bool) -> Table:
     runs = [record for record in found["runs"] if record["ragged"] == ragged]
     rivals = others(runs)
     title = "Ragged batches, lengths from 10 to 100 % of T, by real step" if ragged else "Dense batches"
+    note = (
+        f"Times of {OURS}, then how many times longer the others take. +- is the middle half of the samples. "
+        "peak: share of the multiply-adds this machine can do."
+    )
+    if ragged:
+        note += (
+            " by step: time by real step of one row; of dense: that speed as a share of the one of a batch whose rows "
+            "all have T steps, timed in turns with it."
+        )
+    dense = ("by step", "of dense") if ragged else ()
     return Table(
         title,
-        f"Times of {OURS}, then how many times longer the others take. +- is the middle half of the samples. "
-        "peak: share of the multiply-adds this machine can do.",
-        ("cell", "shape", "mode", OURS, "+-", "GF/s", "peak", *rivals),
+        note,
+        ("cell", "shape", "mode", OURS, "+-", "GF/s", "peak", *dense, *rivals),
         [_run_row(record, rivals) for record in runs],
         numbers=3,
     )
@@ -135,8 +144,17 @@ def _run_row(record: dict[str, Any], rivals: list[str]) -> tuple[str, ...]:
         label(record),
         record["mode"],
         *_own(results.get(OURS)),
+        *(_by_step(record) if record["ragged"] else ()),
         *_ratios(results, rivals),
     )
+
+
+def _by_step(record: dict[str, Any]) -> tuple[str, str]:
+    if OURS not in record["results"]:
+        return ("-", "-")
+    share = record.get("share_of_dense")
+    by_step = seconds(record["results"][OURS]["seconds"] / record["steps"])
+    return (by_step, "-" if share is None else f"{share:.0%}")
 
 
 def _own(result: dict[str, Any] | None) -> tuple[str, str, str, str]:

@@ -45,6 +45,20 @@ def test_json_has_every_sample_and_what_follows_from_it(found):
     assert found[0]["streaming"] == {}
 
 
+def test_ragged_batches_are_compared_with_dense_ones_by_real_step(found):
+    dense, _, forward, training = found[0]["runs"]
+    assert "share_of_dense" not in dense
+    assert forward["steps"] < dense["steps"] == 12
+    for record in (forward, training):
+        assert len(record["dense_samples"]) == 2 and "dense" not in record["results"]
+        ours = record["results"][OURS]["seconds"] / record["steps"]
+        assert record["share_of_dense"] == pytest.approx(sum(record["dense_samples"]) / 2 / 12 / ours)
+    (table,) = (one for one in report.tables(found[0]) if one.title.startswith("Ragged"))
+    shown = dict(zip(table.head, table.rows[0], strict=True))
+    assert shown["of dense"] == f"{forward['share_of_dense']:.0%}"
+    assert shown["by step"] == report.seconds(forward["results"][OURS]["seconds"] / forward["steps"])
+
+
 def test_the_tables_name_who_is_left_out(found):
     _, out, path = found
     assert "gru   T3 B4 I3 H5  training" in out
