@@ -11,6 +11,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -42,10 +44,20 @@ def run_often(made: Recurrent, x: torch.Tensor) -> None:
         made(x)
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Python's own handler of Ctrl-C, whatever a library has put in its place."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupt_during_a_run_arrives_and_the_next_run_is_right() -> None:
     made = layer(case_named("lstm"), torch.float32, 64, 16)
     x = torch.randn(500, 12, 16)
-    with torch.no_grad(), threads(2):
+    with torch.no_grad(), threads(2), interruptible():
         expected = made(x[:5])[0]
         timer = threading.Timer(0.02, signal.raise_signal, [signal.SIGINT])
         timer.start()
