@@ -44,6 +44,17 @@ def run_in_segments(engine: Engine, job: Job, length: int) -> Outcome:
     )
 
 
+def checked_checkpoint(value: object) -> str | int | None:
+    """ "sqrt", a number of bytes, or None."""
+    if isinstance(value, str) and value == "sqrt":
+        return value
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise SettingError(
+        f"checkpoint must be 'sqrt' or a number of bytes > 0, got {value!r}. Use one of these."
+    )
+
+
 def segment_length(
     schedule: Schedule, letters: Mapping[str, int], time: int, row_bytes: int, budget: str | int
 ) -> int:

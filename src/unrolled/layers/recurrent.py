@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from unrolled import cells as catalogue
 from unrolled.engines import Engine, Job, Outcome, choose
-from unrolled.engines.segments import run_in_segments, segment_length
+from unrolled.engines.segments import checked_checkpoint, run_in_segments, segment_length
 from unrolled.engines.zeros import is_traced, read_only_zeros
 from unrolled.equations import Cell, Schedule
 from unrolled.errors import SettingError, ShapeError
@@ -127,7 +127,7 @@ class Recurrent(nn.Module):
         self.initial_state = initial_state
         self.dropout = checked_rate("dropout", dropout)
         self.regularise = regularise
-        self.checkpoint = _checkpoint(checkpoint)
+        self.checkpoint = checked_checkpoint(checkpoint)
         self._engine_name = engine
         ends = ("", "_reverse")[: self.directions]
         self._layer_names = [f"l{layer}{end}" for layer in range(self.num_layers) for end in ends]
@@ -440,16 +440,6 @@ class Recurrent(nn.Module):
             f"{self.cell.name}, input_size={self.input_size}, hidden_size={self.hidden_size}{sizes}{depth}{flags}"
             f"{learned}, engine={self.engine}, {count:,} parameters"
         )
-
-
-def _checkpoint(checkpoint: str | int | None) -> str | int | None:
-    if checkpoint in (None, "sqrt") or (
-        isinstance(checkpoint, int) and not isinstance(checkpoint, bool) and checkpoint > 0
-    ):
-        return checkpoint
-    raise SettingError(
-        f"checkpoint must be 'sqrt' or a number of bytes > 0, got {checkpoint!r}. Use one of these."
-    )
 
 
 def _one_of(option: str, value: str, allowed: Sequence[str]) -> None:

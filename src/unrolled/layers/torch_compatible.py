@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from unrolled.engines import Engine, choose
 from unrolled.engines.engine import Steps
+from unrolled.engines.segments import checked_checkpoint
 from unrolled.engines.zeros import read_only_zeros
 from unrolled.layers.packing import Packing
 from unrolled.layers.regularise import Regularise
@@ -33,7 +34,6 @@ from unrolled.layers.torch_compatible_call import (
 from unrolled.layers.torch_compatible_options import (
     Call,
     Opened,
-    checked_checkpoint,
     checked_regularise,
     running_schedule,
     training_schedule,

@@ -32,17 +32,6 @@ def checked_regularise(value: object) -> Regularise | None:
     raise SettingError(f"regularise must be a Regularise, got {value!r}. Write Regularise(recurrent=0.2).")
 
 
-def checked_checkpoint(value: object) -> str | int | None:
-    """ "sqrt", a number of bytes, or None."""
-    if isinstance(value, str) and value == "sqrt":
-        return value
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-        return value
-    raise SettingError(
-        f"checkpoint must be 'sqrt' or a number of bytes > 0, got {value!r}. Use one of these."
-    )
-
-
 def running_schedule(cell: str, settings: Regularise) -> Schedule:
     """What runs outside training."""
     return settings.cell(find(cell)).schedule()
