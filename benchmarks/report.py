@@ -194,7 +194,7 @@ def _elementwise(found: dict[str, Any]) -> Table:
     ]
     note = (
         "The whole forward call, against reading what enters the time loop and writing the output once, at the "
-        "speed of a copy into fresh memory."
+        "speed of a copy into memory used before."
     )
     head = ("cell", "shape", "data", OURS, "once", "times once")
     return Table("Cells without a recurrent matrix", note, head, rows, numbers=2)
