@@ -1,4 +1,4 @@
-// The kernels on NumPy arrays, for tests: `_native.kernels`.
+// The kernels on NumPy arrays: `_native.kernels`.
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>

@@ -35,5 +35,4 @@ PyType_Slot slots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(&buffer)}, {0, 
 void bind_memory(nb::module_& module) {
   nb::class_<Block>(module, "Block", nb::type_slots(slots), "Memory for a large tensor; freed memory is kept for the next.")
       .def(nb::init<std::size_t>(), nb::arg("bytes"));
-  module.def("drop_blocks", &unrolled::drop_blocks, "Give the memory that is kept for later runs back to the system.");
 }

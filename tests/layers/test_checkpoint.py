@@ -28,7 +28,7 @@ def layers(cell="lstm", length=3, **options):
 @pytest.fixture(autouse=True)
 def short_segments(monkeypatch, request):
     length = getattr(request, "param", 3)
-    monkeypatch.setattr("unrolled.layers.recurrent.segment_length", lambda *_: length)
+    monkeypatch.setattr("unrolled.engines.segments.segment_length", lambda *_: length)
     return length
 
 

@@ -191,6 +191,7 @@ def test_recurrent_matrices_lie_between_a_state_and_the_next():
             lambda: layer_of(regularise=Regularise(values={"g": 0.1})),
             "values= drops values that an equation names, got g; gru has z, r, candidate",
         ),
+        (lambda: layer_of(regularise=0.3), "regularise must be a Regularise, got 0.3. Write Regularise"),
         (lambda: layer_of(dropout="a"), "dropout must be a number from 0 to below 1, got 'a'"),
         (
             lambda: layer_of(regularise=Regularise(zoneout={"c": 0.1})),

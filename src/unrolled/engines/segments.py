@@ -27,6 +27,16 @@ BY_STEP = ("x", "forced")
 BY_NAME = ("states", "start", "forced", "static", "parameters")
 
 
+def run_within(engine: Engine, job: Job, checkpoint: str | int | None) -> Outcome:
+    """The outcome of a job: at once, or in segments that `checkpoint` allows."""
+    if checkpoint is None:
+        return engine.run(job)
+    row_bytes = job.steps.rows * next(iter(job.states.values())).element_size()
+    time = len(job.steps.counts)
+    length = segment_length(job.schedule, job.letters, time, row_bytes, checkpoint)
+    return run_in_segments(engine, job, length)
+
+
 def run_in_segments(engine: Engine, job: Job, length: int) -> Outcome:
     """The outcome of a job that keeps, for its gradients, the states between segments of `length` steps."""
     tensors = _tensors(job)

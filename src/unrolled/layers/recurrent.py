@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from unrolled import cells as catalogue
 from unrolled.engines import Engine, Job, Outcome, choose
-from unrolled.engines.segments import checked_checkpoint, run_in_segments, segment_length
+from unrolled.engines.segments import checked_checkpoint, run_within
 from unrolled.engines.zeros import is_traced, read_only_zeros
 from unrolled.equations import Cell, Schedule
 from unrolled.errors import SettingError, ShapeError
@@ -23,7 +23,7 @@ from unrolled.layers.masks import checked_rate, drawn_key
 from unrolled.layers.packing import Packing
 from unrolled.layers.ragged import Ragged
 from unrolled.layers.ragged_call import arrange_ragged, is_ragged
-from unrolled.layers.regularise import Masks, Regularise
+from unrolled.layers.regularise import Masks, Regularise, checked_regularise
 from unrolled.layers.state import CellState, Key, State
 from unrolled.layers.stream import Stream
 from unrolled.layers.traced import run_by_operators
@@ -126,7 +126,7 @@ class Recurrent(nn.Module):
         self.start = dict(start or {})
         self.initial_state = initial_state
         self.dropout = checked_rate("dropout", dropout)
-        self.regularise = regularise
+        self.regularise = checked_regularise(regularise)
         self.checkpoint = checked_checkpoint(checkpoint)
         self._engine_name = engine
         ends = ("", "_reverse")[: self.directions]
@@ -348,14 +348,7 @@ class Recurrent(nn.Module):
     def _outcome(self, engine: Engine, job: Job, index: int, masks: Masks | None) -> Outcome:
         """One layer in one direction, with its masks, and in segments if so wished."""
         job = masks.job(job, index) if masks else job
-        if self.checkpoint is None:
-            outcome = engine.run(job)
-        else:
-            numbers = job.steps.rows * job.clock.new_empty(0, dtype=self._like().dtype).element_size()
-            length = segment_length(
-                job.schedule, job.letters, len(job.steps.counts), numbers, self.checkpoint
-            )
-            outcome = run_in_segments(engine, job, length)
+        outcome = run_within(engine, job, self.checkpoint)
         return masks.outcome(outcome) if masks else outcome
 
     @property

@@ -98,6 +98,13 @@ class Regularise:
         return with_masks(cell, held=tuple(held), rates=tuple(held.values())) if held else cell
 
 
+def checked_regularise(value: object) -> Regularise | None:
+    """A `Regularise` or None; refused is what looks like a rate."""
+    if value is None or isinstance(value, Regularise):
+        return value
+    raise SettingError(f"regularise must be a Regularise, got {value!r}. Write Regularise(recurrent=0.2).")
+
+
 class Masks:
     """The masks of one call, for a packed batch."""
 

@@ -15,7 +15,7 @@ from unrolled.engines.engine import Steps
 from unrolled.engines.segments import checked_checkpoint
 from unrolled.engines.zeros import read_only_zeros
 from unrolled.layers.packing import Packing
-from unrolled.layers.regularise import Regularise
+from unrolled.layers.regularise import Regularise, checked_regularise
 from unrolled.layers.torch_compatible_call import (
     KERNELS,
     cast,
@@ -34,7 +34,6 @@ from unrolled.layers.torch_compatible_call import (
 from unrolled.layers.torch_compatible_options import (
     Call,
     Opened,
-    checked_regularise,
     running_schedule,
     training_schedule,
 )

@@ -53,7 +53,7 @@ class _OneStep(nn.RNNCellBase):
     def _engine(self) -> Engine:
         name = (
             self._cell_name or "elman"
-        )  # a nonlinearity that torch does not know is refused at the first call
+        )  # a nonlinearity that torch does not know: the first call refuses it
         return engine_of(name, self.weight_ih.device, self.weight_ih.dtype, self._engine_name)
 
     @property

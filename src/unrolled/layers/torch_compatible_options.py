@@ -13,9 +13,9 @@ from torch.nn.utils.rnn import PackedSequence
 from unrolled.cells import find
 from unrolled.engines import Job, Outcome, choose
 from unrolled.engines.engine import Steps
-from unrolled.engines.segments import run_in_segments, segment_length
+from unrolled.engines.segments import run_within
 from unrolled.equations import Schedule
-from unrolled.errors import SettingError, ShapeError
+from unrolled.errors import ShapeError
 from unrolled.layers.masks import drawn_key
 from unrolled.layers.packing import Packing
 from unrolled.layers.regularise import Masks, Regularise
@@ -23,13 +23,6 @@ from unrolled.layers.state import Key
 
 if TYPE_CHECKING:
     from unrolled.layers.torch_compatible import _Sequences
-
-
-def checked_regularise(value: object) -> Regularise | None:
-    """A `Regularise` or None; refused is what looks like a rate."""
-    if value is None or isinstance(value, Regularise):
-        return value
-    raise SettingError(f"regularise must be a Regularise, got {value!r}. Write Regularise(recurrent=0.2).")
 
 
 def running_schedule(cell: str, settings: Regularise) -> Schedule:
@@ -123,7 +116,6 @@ class Call:
         like = module.weight_ih_l0
         settings, cell = module.regularise, find(module._cell_name)
         self.checkpoint, self.packing, self.record = module.checkpoint, batch.packing, tuple(record)
-        self.bytes = like.element_size() * batch.packing.rows
         self.resets = None if resets is None else batch.resets(resets)
         self.masks: Masks | None = None
         if settings is not None and module.training:
@@ -148,17 +140,10 @@ class Call:
         """One layer in one direction."""
         resets = None if self.resets is None else self.packing.resets(self.resets, job.steps.reverse)
         job = replace(job, schedule=self.schedule, resets=resets)
-        outcome = self._segments(self.masks.job(job, index) if self.masks else job)
+        outcome = run_within(self.engine, self.masks.job(job, index) if self.masks else job, self.checkpoint)
         outcome = self.masks.outcome(outcome) if self.masks else outcome
         self.outcomes.append(outcome)
         return outcome
-
-    def _segments(self, job: Job) -> Outcome:
-        if self.checkpoint is None:
-            return self.engine.run(job)
-        time = len(job.steps.counts)
-        length = segment_length(job.schedule, job.letters, time, self.bytes, self.checkpoint)
-        return run_in_segments(self.engine, job, length)
 
     def records(self, batch: Opened) -> dict[str, list[Any]]:
         """By name one value for each layer and direction, in the layout of the output."""
