@@ -14,7 +14,7 @@ from unrolled.models.folder import load_model
 from unrolled.models.language import LanguageModel
 from unrolled.training.events import Sampled, Updated, Validated
 from unrolled.training.fit import fit
-from unrolled.training.objectives import NextSymbol
+from unrolled.training.objectives import Judgement, NextSymbol
 from unrolled.training.run_folder import RunFolder
 from unrolled.training.settings import FitSettings
 
@@ -132,7 +132,7 @@ class Judged(NextSymbol):
 
     def validate(self):
         self.weights.append(parameters(self.model))
-        return self.values.pop(0) * math.log(2)
+        return Judgement(self.values.pop(0) * math.log(2))
 
 
 def judged(*values):

@@ -30,6 +30,7 @@ def demo(*, minutes: float = 1.6, seed: Whole = 0, run: Path | None = None) -> N
     from unrolled.cli.score import print_scores
     from unrolled.generation.score import score
     from unrolled.models.folder import load_model
+    from unrolled.models.language import LanguageModel
     from unrolled.training.language import train_language_model
     from unrolled.training.progress import Progress
     from unrolled.training.settings import FitSettings
@@ -41,7 +42,7 @@ def demo(*, minutes: float = 1.6, seed: Whole = 0, run: Path | None = None) -> N
     with Progress(Console(highlight=False)) as progress:
         ended = train_language_model(training=settings, run=run, report=progress.report)
     progress.finished(ended.outcome)
-    model = load_model(ended.path)
+    model = load_model(ended.path, LanguageModel)
     print("\nDoes it notice a slip? How likely it finds two texts, in percent for every character:\n")
     print_scores(
         sorted((score(model, text) for text in (RIGHT, WRONG)), key=lambda one: -one.log_probability)

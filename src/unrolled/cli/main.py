@@ -107,7 +107,7 @@ def _message_of_cause(cause: BaseException | None) -> str | None:
     if "pydantic" in sys.modules:
         from pydantic import ValidationError
 
-        from unrolled.training.settings import describe
+        from unrolled.data.settings import describe
 
         if isinstance(cause, ValidationError):
             return describe(cause)

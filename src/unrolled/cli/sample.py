@@ -59,8 +59,9 @@ def sample(
     """
     from unrolled.generation.sampling import sample as draw
     from unrolled.models.folder import load_model
+    from unrolled.models.language import LanguageModel
 
-    model = load_model(run)
+    model = load_model(run, LanguageModel)
     warn_unseen("the prompt", model.vocabulary.unseen(prompt))
     characters = draw(model, prompt, length, temperature, top_k, top_p, seed, not past_end)
     if json:

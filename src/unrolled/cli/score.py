@@ -49,12 +49,13 @@ def score(
     from unrolled.errors import SettingError
     from unrolled.generation.score import score as score_text
     from unrolled.models.folder import load_model
+    from unrolled.models.language import LanguageModel
 
     if not texts:
         raise SettingError(
             f'no text to score; give one or more in quotes: unrolled score {run} "hola" "azsx"'
         )
-    model = load_model(run)
+    model = load_model(run, LanguageModel)
     warn_unseen("the text", model.vocabulary.unseen("".join(texts)))
     scores = sorted((score_text(model, text, end) for text in texts), key=lambda one: -one.log_probability)
     if json:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,18 +15,25 @@ from safetensors.torch import save
 from torch import Tensor
 
 from unrolled import __version__
-from unrolled.data.vocabulary import Vocabulary
 from unrolled.equations import Cell
 from unrolled.errors import FolderError, UnrolledError
-from unrolled.models.language import LanguageModel
+from unrolled.models.kept import Kept
 from unrolled.models.writing import write_atomically
 
 FORMAT = 1
 DESCRIPTION, WEIGHTS, VOCABULARY = "model.json", "model.safetensors", "vocabulary.json"
-_ARCHITECTURES = {LanguageModel.architecture: LanguageModel}
+_ARCHITECTURES = {
+    "language": ("unrolled.models.language", "LanguageModel", "a language model"),
+    "classifier": ("unrolled.models.classifier", "Classifier", "a classifier"),
+    "tagger": ("unrolled.models.tagger", "Tagger", "a tagger"),
+    "forecaster": ("unrolled.models.forecaster", "Forecaster", "a forecaster"),
+}
+"""By name in `model.json`: the module, the class, and what a person calls it."""
+
+Model = TypeVar("Model", bound=Kept)
 
 
-def save_model(model: LanguageModel, folder: str | Path) -> None:
+def save_model(model: Kept, folder: str | Path) -> None:
     """Write a model folder; a failed write leaves the files that were there.
 
     Raises:
@@ -33,7 +41,7 @@ def save_model(model: LanguageModel, folder: str | Path) -> None:
     """
     folder = Path(folder)
     description = _describe(model)
-    vocabulary = model.vocabulary.to_json()
+    vocabulary = model.contents
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     # The weights carry the mark of the architecture they belong to: three files cannot be renamed at once.
     weights = save(tensors, metadata={"belongs_to": _mark(description, vocabulary)})
@@ -42,8 +50,12 @@ def save_model(model: LanguageModel, folder: str | Path) -> None:
     write_atomically(folder / WEIGHTS, weights)
 
 
-def load_model(folder: str | Path) -> LanguageModel:
-    """Read the model in a model folder, or in the run folder that holds one.
+@overload
+def load_model(folder: str | Path) -> Kept: ...
+@overload
+def load_model(folder: str | Path, kind: type[Model]) -> Model: ...
+def load_model(folder: str | Path, kind: type[Any] = object) -> Any:
+    """Read the model in a model folder, or in the run folder that holds one; one of `kind`, if that is said.
 
     Raises:
         FolderError: no model there, a file missing or damaged, a newer format, weights of another model.
@@ -51,10 +63,11 @@ def load_model(folder: str | Path) -> LanguageModel:
     folder = find_model_folder(folder)
     description = _read_json(folder / DESCRIPTION)
     _check_format(folder, description)
+    _check_kind(folder, description, kind)
     content = _read_json(folder / VOCABULARY)
     tensors, mark = _read_weights(folder / WEIGHTS)
     try:
-        model = _build(description, Vocabulary.from_json(content))
+        model = _build(description, content)
     except (UnrolledError, KeyError, TypeError) as error:
         detail = f"no {error}" if isinstance(error, KeyError) else error
         raise FolderError(
@@ -88,23 +101,37 @@ def find_model_folder(folder: str | Path) -> Path:
     )
 
 
-def _build(description: dict[str, Any], vocabulary: Vocabulary) -> LanguageModel:
-    name = description["architecture"]
-    if name not in _ARCHITECTURES:
-        raise FolderError(f"architecture {name!r} is unknown, this version has {', '.join(_ARCHITECTURES)}")
+def _build(description: dict[str, Any], contents: dict[str, Any]) -> Kept:
     cell = Cell.from_text(description["cell"]["equations"], filename=DESCRIPTION)
     # Reading a model must not move the caller's random numbers.
     with torch.random.fork_rng(devices=[]):
-        return _ARCHITECTURES[name](vocabulary, cell, **description["settings"])
+        model: Kept = _class_of(description).restored(contents, cell, description["settings"])
+    return model
 
 
-def _describe(model: LanguageModel) -> dict[str, Any]:
+def _class_of(description: dict[str, Any]) -> Any:
+    name = description["architecture"]
+    if name not in _ARCHITECTURES:
+        raise FolderError(f"architecture {name!r} is unknown, this version has {', '.join(_ARCHITECTURES)}")
+    module, attribute, _ = _ARCHITECTURES[name]
+    return getattr(import_module(module), attribute)
+
+
+def _check_kind(folder: Path, description: dict[str, Any], kind: type[Any]) -> None:
+    name = description.get("architecture")
+    if name not in _ARCHITECTURES or issubclass(_class_of(description), kind):
+        return
+    wanted = next(what for _, known, what in _ARCHITECTURES.values() if known == kind.__name__)
+    raise FolderError(f"{folder}: must hold {wanted}, got {_ARCHITECTURES[name][2]}; name another run")
+
+
+def _describe(model: Kept) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "architecture": model.architecture,
         "settings": model.settings,
         "cell": {"name": model.cell.name, "equations": model.cell.text},
-        "sizes": {"vocabulary": len(model.vocabulary), "parameters": model.number_of_parameters},
+        "sizes": {"parameters": model.number_of_parameters},
         "versions": {
             "unrolled": __version__,
             "torch": torch.__version__,
@@ -170,7 +197,7 @@ def _incomplete(path: Path) -> FolderError:
     )
 
 
-def _fill(model: LanguageModel, tensors: dict[str, Tensor], path: Path) -> None:
+def _fill(model: Kept, tensors: dict[str, Tensor], path: Path) -> None:
     expected = model.state_dict()
     for name in sorted(expected.keys() | tensors.keys()):
         want, have = _shape(expected.get(name)), _shape(tensors.get(name))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +14,10 @@ from unrolled.equations import Cell
 from unrolled.errors import SettingError
 from unrolled.layers.recurrent import Recurrent
 from unrolled.layers.state import State
+from unrolled.models.kept import Kept
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(Kept):
     """P(next symbol | all before): indices -> one-hot or embedding -> recurrent layers -> linear -> logits.
 
         h_t = cell(x_t, h_{t-1}),    P(symbol at t+1) = softmax(V h_t + c)
@@ -78,11 +80,6 @@ class LanguageModel(nn.Module):
         return logits, state
 
     @property
-    def number_of_parameters(self) -> int:
-        """P, all learned numbers together."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    @property
     def settings(self) -> dict[str, Any]:
         """What `__init__` needs besides the vocabulary and the cell to build this model again."""
         return {
@@ -90,6 +87,16 @@ class LanguageModel(nn.Module):
             "num_layers": self.recurrent.num_layers,
             "embedding_size": None if self.embedding is None else self.embedding.embedding_dim,
         }
+
+    @property
+    def contents(self) -> dict[str, Any]:
+        """The vocabulary, for `vocabulary.json`."""
+        return self.vocabulary.to_json()
+
+    @classmethod
+    def restored(cls, contents: Mapping[str, Any], cell: Cell, settings: Mapping[str, Any]) -> Self:
+        """A model of the same structure, with weights still to be filled."""
+        return cls(Vocabulary.from_json(contents), cell, **settings)
 
     def step(self, symbol: int, state: State | None) -> tuple[Tensor, State]:
         """One symbol in, the logits `(V,)` of the next one and the new state out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -16,6 +16,10 @@ class Prepared:
     data: str
     plan: str
     notes: tuple[str, ...] = ()
+    kind: str = "text"
+    unit: str = "bits per character"
+    symbols: str = "characters"
+    """What speed is counted in."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,17 @@ class Updated:
 
 @dataclass(frozen=True)
 class Validated:
-    """After a validation. `train` is the mean over the updates since the one before, None before the first."""
+    """After a validation. `train` is the mean over the updates since the one before, None before the first.
+
+    `validation` is None where no data was kept out; `scores` are further figures of this validation.
+    """
 
     update: int
     seconds: float
     train: float | None
-    validation: float
+    validation: float | None
     best: bool
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,3 +79,5 @@ class Outcome:
     best_update: int
     symbols_per_second: float
     unit: str
+    scores: dict[str, float] = field(default_factory=dict)
+    """Of the best model, beside `best`."""

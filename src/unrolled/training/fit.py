@@ -14,14 +14,14 @@ from torch.nn.utils import clip_grad_norm_
 from unrolled.errors import SettingError
 from unrolled.training.events import Outcome, Report, Sampled, Updated, Validated
 from unrolled.training.interrupt import Interrupt
-from unrolled.training.objectives import Batch, Objective
+from unrolled.training.objectives import Judgement, Objective
 from unrolled.training.run_folder import RunFolder
 from unrolled.training.schedule import Budget, learning_rate
-from unrolled.training.settings import FitSettings
+from unrolled.training.settings import CourseSettings
 
 
 def fit(
-    objective: Objective, settings: FitSettings, run: RunFolder, report: Report = lambda event: None
+    objective: Objective, settings: CourseSettings, run: RunFolder, report: Report = lambda event: None
 ) -> Outcome:
     """Train until a limit is reached, the validation stops getting better, or Ctrl-C.
 
@@ -43,7 +43,7 @@ class _Fit:
     def __init__(
         self,
         objective: Objective,
-        settings: FitSettings,
+        settings: CourseSettings,
         run: RunFolder,
         report: Report,
         interrupt: Interrupt,
@@ -52,13 +52,15 @@ class _Fit:
         self.interrupt = interrupt
         self.budget = Budget.of(settings, objective.batches_per_epoch)
         self.parameters = list(objective.model.parameters())
-        self.adam = torch.optim.Adam(self.parameters, lr=settings.learning_rate)
+        self.adam = torch.optim.AdamW(
+            self.parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
         self.started = time.perf_counter()
         self.update = 0
         self.symbols = 0
         self.training_seconds = 0.0
         self.losses: list[float] = []
-        self.best, self.best_update, self.without_gain = math.inf, 0, 0
+        self.best, self.best_update, self.without_gain = Judgement(math.inf), 0, 0
 
     def run_to_end(self) -> Outcome:
         self._validate()
@@ -69,10 +71,11 @@ class _Fit:
             reason,
             self.update,
             self.seconds,
-            self.best,
+            self.best.loss * self.objective.scale,
             self.best_update,
             self._symbols_per_second(),
             self.objective.unit,
+            self.best.scores,
         )
 
     @property
@@ -96,14 +99,14 @@ class _Fit:
                     return "early stopping"
         raise AssertionError("the windows never end")
 
-    def _windows(self) -> Iterator[tuple[Batch, Any]]:
+    def _windows(self) -> Iterator[tuple[Any, Any]]:
         """Epoch after epoch; every window with the state the one before it left, cut from its gradient."""
         while True:
             self.state = None
             for batch in self.objective.batches():
                 yield batch, self.state
 
-    def _update(self, batch: Batch, state: Any) -> None:
+    def _update(self, batch: Any, state: Any) -> None:
         begun = time.perf_counter()
         rate = learning_rate(self.settings, self.update, self.fraction)
         for group in self.adam.param_groups:
@@ -151,25 +154,31 @@ class _Fit:
 
     def _validate(self) -> None:
         self.objective.model.eval()
-        loss = self.objective.validate()
-        self._keep(loss * self.objective.scale)
+        self._keep(self.objective.validate())
         sampled = Sampled(self.update, self.objective.sample())
         if sampled.text:
             self.run.add_sample(asdict(sampled))
             self.report(sampled)
         self.objective.model.train()
 
-    def _keep(self, validation: float) -> None:
-        # An untrained model counts as the best so far, whatever its loss: a run always leaves a model.
-        best = validation < self.best or self.update == 0
+    def _keep(self, judgement: Judgement | None) -> None:
+        # An untrained model counts as the best so far, whatever its loss: a run always leaves a model. Where
+        # nothing was kept out to judge by, the newest one does.
+        best = judgement is None or self.update == 0 or judgement.place < self.best.place
         if best:
-            self.best, self.best_update, self.without_gain = validation, self.update, 0
+            self.best = judgement or Judgement(math.nan)
+            self.best_update, self.without_gain = self.update, 0
             self.run.keep_best(self.objective.model)
         else:
             self.without_gain += 1
         self.run.keep_last(self.objective.model)
+        self._report_validation(judgement, best)
+
+    def _report_validation(self, judgement: Judgement | None, best: bool) -> None:
         train = sum(self.losses) / len(self.losses) if self.losses else None
         self.losses = []
-        event = Validated(self.update, self.seconds, train, validation, best)
+        validation = None if judgement is None else judgement.loss * self.objective.scale
+        scores = {} if judgement is None else judgement.scores
+        event = Validated(self.update, self.seconds, train, validation, best, scores)
         self.run.add_metrics({"event": "validation", **asdict(event)})
         self.report(event)

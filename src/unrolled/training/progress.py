@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -27,9 +28,9 @@ class Progress:
     Every validation leaves a line for good; on a terminal a panel below shows what happens between them.
     """
 
-    def __init__(self, console: Console, unit: str = "bits per character") -> None:
+    def __init__(self, console: Console) -> None:
         self.console = console
-        self.unit = unit
+        self.unit, self.symbols = "", ""  # said by `Prepared`
         self.updated: Updated | None = None
         self.validated: Validated | None = None
         self.sample = ""
@@ -69,29 +70,46 @@ class Progress:
         updates = "1 update" if outcome.updates == 1 else f"{outcome.updates:,} updates"
         self._line(
             f"{why.get(outcome.reason, 'Stopped')} after {updates} in {_clock(outcome.seconds)}, "
-            f"{outcome.symbols_per_second / 1000:,.0f} k characters/s. Best on validation: {outcome.best:.3f} "
-            f"{self.unit} (update {outcome.best_update:,})."
+            f"{self._speed(outcome.symbols_per_second).strip()}. {self._best(outcome)}"
+        )
+
+    def _best(self, outcome: Outcome) -> str:
+        if not math.isfinite(outcome.best):
+            return "Nothing was kept out to validate on: the last model is kept."
+        return (
+            f"Best on validation: {outcome.best:.3f} {self.unit}{_listed(outcome.scores)} "
+            f"(update {outcome.best_update:,})."
+        )
+
+    def _speed(self, symbols_per_second: float) -> str:
+        return (
+            f"{symbols_per_second / 1000:4,.{0 if symbols_per_second >= 10_000 else 1}f} k {self.symbols}/s"
         )
 
     def _print_prepared(self, event: Prepared) -> None:
+        self.unit, self.symbols = event.unit, event.symbols
+        width = 1 + max(len("model"), len(event.kind))
         for name, value in (
             ("model", event.model),
-            ("text", event.data),
+            (event.kind, event.data),
             ("plan", event.plan),
             ("run", event.run),
         ):
-            self._line(f"{name:<6}{value}")
+            self._line(f"{name:<{width}}{value}")
         for note in event.notes:
-            self._line(f"note  {note}")
+            self._line(f"{'note':<{width}}{note}")
 
     def _print_validated(self, event: Validated) -> None:
         self.validated = event
-        self.best = min(self.best, event.validation)
-        train = "   -  " if event.train is None else f"{event.train:6.3f}"
-        speed = f"{self.updated.symbols_per_second / 1000:4,.0f} k characters/s" if self.updated else ""
+        if event.best and event.validation is not None:
+            self.best = event.validation
+        train, validation = (
+            f"{'-':>6}" if x is None else f"{x:6.3f}" for x in (event.train, event.validation)
+        )
+        speed = self._speed(self.updated.symbols_per_second) if self.updated else ""
         self._line(
             f"update {event.update:>6,}  {_clock(event.seconds)}  {self.unit}: train {train}  "
-            f"validation {event.validation:6.3f}{' *' if event.best else '  '}  {speed}".rstrip()
+            f"validation {validation}{_listed(event.scores)}{' *' if event.best else '  '}  {speed}".rstrip()
         )
 
     def _print_sample(self, text: str) -> None:
@@ -129,17 +147,23 @@ class Progress:
         left = _clock(now.seconds_left) if math.isfinite(now.seconds_left) else "-"
         grid = Table.grid(padding=(0, 2))
         grid.add_row("update", f"{now.update:,}", f"epoch {now.epoch:.2f}", f"time left {left}")
-        validation = f"{self.validated.validation:.3f}" if self.validated else "-"
+        last = self.validated
+        known = last is not None and last.validation is not None
+        validation = f"{last.validation:.3f}{_listed(last.scores)}" if last and known else "-"
         grid.add_row(self.unit, f"train {now.train:.3f}", f"validation {validation}", f"best {self.best:.3f}")
         grid.add_row(
             "speed",
-            f"{now.symbols_per_second / 1000:,.0f} k characters/s",
+            self._speed(now.symbols_per_second).strip(),
             f"gradient norm {now.gradient_norm:.3f}",
             f"learning rate {now.learning_rate:.2g}",
         )
         bar = Table.grid()  # a bar by itself does not end its line
         bar.add_row(ProgressBar(total=1.0, completed=now.fraction, width=min(60, self.console.width)))
         return Group(bar, grid)
+
+
+def _listed(scores: Mapping[str, float]) -> str:
+    return "".join(f", {name} {value:.3f}" for name, value in scores.items())
 
 
 def one_line(text: str, width: int) -> str:

@@ -11,7 +11,7 @@ import tomli_w
 
 from unrolled.errors import FolderError
 from unrolled.models.folder import save_model
-from unrolled.models.language import LanguageModel
+from unrolled.models.kept import Kept
 from unrolled.models.writing import cannot_write, make_folder, write_atomically
 
 
@@ -34,10 +34,10 @@ class RunFolder:
     def add_sample(self, values: dict[str, Any]) -> None:
         self._append("samples.jsonl", values)
 
-    def keep_best(self, model: LanguageModel) -> None:
+    def keep_best(self, model: Kept) -> None:
         save_model(model, self.path / "model")
 
-    def keep_last(self, model: LanguageModel) -> None:
+    def keep_last(self, model: Kept) -> None:
         save_model(model, self.path / "checkpoints" / "last")
 
     def _append(self, name: str, values: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from unrolled.training.settings import FitSettings
+from unrolled.training.settings import CourseSettings
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Budget:
     minutes: float | None = None
 
     @classmethod
-    def of(cls, settings: FitSettings, updates_per_epoch: int) -> Budget:
+    def of(cls, settings: CourseSettings, updates_per_epoch: int) -> Budget:
         limits = [settings.update_limit]
         if settings.epochs is not None:
             limits.append(max(1, round(settings.epochs * updates_per_epoch)))
@@ -37,7 +37,7 @@ class Budget:
         return min(1.0, max(parts))
 
 
-def learning_rate(settings: FitSettings, update: int, fraction: float) -> float:
+def learning_rate(settings: CourseSettings, update: int, fraction: float) -> float:
     """A straight rise over `warmup` updates, under half a cosine over the run.
 
     rate(u) = highest * min(1, (u + 1) / warmup) * (1 + cos(pi * fraction)) / 2

@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import Field
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from unrolled.errors import SettingError
+from unrolled.data.settings import Settings
 
 DEFAULT_UPDATES = 3000
-
-
-class Settings(BaseModel):
-    """A group of settings: unknown names and values out of range are refused with a SettingError."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise SettingError(describe(error)) from error
 
 
 class DataSettings(Settings):
@@ -52,17 +38,12 @@ class ModelSettings(Settings):
     )
 
 
-class FitSettings(Settings):
-    """The course of training."""
+class CourseSettings(Settings):
+    """The course of any training; tasks give the defaults."""
 
-    steps: int = Field(
-        64, ge=1, description="Window T of truncated BPTT, in characters; the state is carried on."
-    )
-    batch: int = Field(64, ge=1, description="Rows B trained side by side; one update sees B x T characters.")
-    updates: int | None = Field(
-        None, ge=1, description=f"Stop after so many updates. {DEFAULT_UPDATES} if no limit at all is given."
-    )
-    epochs: float | None = Field(None, gt=0, description="Stop after so many passes over the text.")
+    batch: int = Field(32, ge=1, description="Rows B of one update.")
+    updates: int | None = Field(None, ge=1, description="Stop after so many updates.")
+    epochs: float | None = Field(None, gt=0, description="Stop after so many passes over the data.")
     minutes: float | None = Field(
         None, gt=0, description="Stop after so many minutes. Such a run depends on the machine's speed."
     )
@@ -70,6 +51,11 @@ class FitSettings(Settings):
         0.004,
         gt=0,
         description="Highest step size of Adam; it falls to 0 as half a cosine over the whole run.",
+    )
+    weight_decay: float = Field(
+        0.0,
+        ge=0,
+        description="Every update also shrinks the weights by this times the learning rate (AdamW).",
     )
     warmup: int = Field(
         50, ge=0, description="Updates over which the learning rate first rises to its highest."
@@ -80,7 +66,24 @@ class FitSettings(Settings):
         10, ge=1, description="Stop early after so many validations in a row without a new best."
     )
     seed: int = Field(
-        0, ge=0, lt=2**63, description="Fixes the first weights and the samples shown; same seed, same run."
+        0, ge=0, lt=2**63, description="Fixes the first weights and all that is drawn; same seed, same run."
+    )
+
+    @property
+    def update_limit(self) -> int | None:
+        """The limit in updates, if there is one."""
+        return self.updates
+
+
+class FitSettings(CourseSettings):
+    """The course of training a language model."""
+
+    steps: int = Field(
+        64, ge=1, description="Window T of truncated BPTT, in characters; the state is carried on."
+    )
+    batch: int = Field(64, ge=1, description="Rows B trained side by side; one update sees B x T characters.")
+    updates: int | None = Field(
+        None, ge=1, description=f"Stop after so many updates. {DEFAULT_UPDATES} if no limit at all is given."
     )
 
     @property
@@ -91,12 +94,30 @@ class FitSettings(Settings):
         return self.updates
 
 
-def describe(error: ValidationError) -> str:
-    """One line for the first thing pydantic refuses."""
-    first = error.errors(include_url=False)[0]
-    inner = first.get("ctx", {}).get("error")
-    if isinstance(inner, SettingError):
-        return str(inner)
-    name = "--" + ".".join(str(part) for part in first["loc"]).replace("_", "-")
-    reason = first["msg"].removeprefix("Input should ").partition(", unable")[0]
-    return f"{name} must {reason}, got {first['input']}"
+class TaskSettings(CourseSettings):
+    """The course of training on separate sequences; what is None is chosen by how much data there is."""
+
+    batch: int | None = Field(  # type: ignore[assignment]
+        None, ge=1, description="Sequences B of one update. [default: 16 to 64, by the number of sequences]"
+    )
+    epochs: float | None = Field(
+        None,
+        gt=0,
+        description="Stop after so many passes over the data. [default: 6 to 100, by the data's size]",
+    )
+    validate_every: int | None = Field(  # type: ignore[assignment]
+        None, ge=1, description="Updates between two validations. [default: one pass, 200 updates at most]"
+    )
+
+    def chosen(self, sequences: int) -> TaskSettings:
+        """These settings with what was left open chosen for so many training sequences.
+
+        About 4,000 updates where no limit was set, within 6 to 100 passes; batches of 16 for hundreds of
+        sequences, of 64 for ten thousands.
+        """
+        batch = self.batch or (16 if sequences < 1000 else 32 if sequences < 20_000 else 64)
+        per_epoch = -(-sequences // batch)
+        unlimited = self.updates is None and self.epochs is None and self.minutes is None
+        epochs = float(min(100, max(6, 4000 // per_epoch))) if unlimited else self.epochs
+        every = self.validate_every or min(200, max(per_epoch, 10))
+        return self.model_copy(update={"batch": batch, "epochs": epochs, "validate_every": every})

@@ -1,0 +1,43 @@
+"""What every model is that can be kept in a folder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from torch import nn
+
+from unrolled.equations import Cell
+
+
+class Kept(nn.Module, ABC):
+    """An nn.Module that says what it is made of, in numbers, names and equations: everything but its weights.
+
+    `type(model).restored(model.contents, model.cell, model.settings)` has the structure of `model`, and its
+    `state_dict` fills it.
+    """
+
+    architecture: ClassVar[str]
+    """The name it goes by in `model.json`."""
+    cell: Cell
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Sizes and options, as they go into `model.json`."""
+
+    @property
+    @abstractmethod
+    def contents(self) -> dict[str, Any]:
+        """What its numbers stand for (vocabulary, labels, scaling), as it goes into `vocabulary.json`."""
+
+    @classmethod
+    @abstractmethod
+    def restored(cls, contents: Mapping[str, Any], cell: Cell, settings: Mapping[str, Any]) -> Self:
+        """A model of the same structure, with weights still to be filled."""
+
+    @property
+    def number_of_parameters(self) -> int:
+        """P, all learned numbers together."""
+        return sum(parameter.numel() for parameter in self.parameters())
