@@ -27,23 +27,34 @@ class Labels:
         [1.0, 0.0]
     """
 
-    def __init__(self, names: Sequence[str], separator: str | None = None) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        separator: str | None = None,
+        counts: Sequence[int] | None = None,
+        total: int = 0,
+    ) -> None:
         self.names, self.separator = tuple(names), separator
+        self.counts = tuple(counts) if counts is not None else (0,) * len(self.names)
+        """How often each occurred in training, among `total` sequences."""
+        self.total = total
 
     @classmethod
     def fitted(cls, labels: Iterable[str], separator: str | None = None) -> Self:
         """The distinct labels in order; numbers count upwards, not as texts."""
         found: Counter[str] = Counter()
-        empty = cls((), separator)
+        empty, total = cls((), separator), 0
         for label in labels:
             found.update(empty.split(label))
+            total += 1
         least = 2 if separator is None else 1
         if len(found) < least:
             only = f"only {next(iter(found))!r}" if found else "none"
             raise DataError(
                 f"the data must hold at least two classes, got {only}; check which column is the label"
             )
-        return cls(sorted(found, key=_numbers_first), separator)
+        names = sorted(found, key=_numbers_first)
+        return cls(names, separator, [found[name] for name in names], total)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -53,6 +64,11 @@ class Labels:
         if self.separator is None:
             return [label]
         return [part.strip() for part in label.split(self.separator) if part.strip()]
+
+    @property
+    def most_frequent(self) -> int:
+        """The number of the class that occurred most in training; of several the first."""
+        return int(np.argmax(self.counts))
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -79,11 +95,16 @@ class Labels:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        return {"names": list(self.names), "separator": self.separator}
+        return {
+            "names": list(self.names),
+            "separator": self.separator,
+            "counts": list(self.counts),
+            "total": self.total,
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        return cls(content["names"], content["separator"])
+        return cls(content["names"], content["separator"], content["counts"], content["total"])
 
 
 def _numbers_first(label: str) -> tuple[int, float, str]:

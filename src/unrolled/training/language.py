@@ -19,8 +19,8 @@ from unrolled.models.language import LanguageModel
 from unrolled.training.events import Outcome, Prepared, Report
 from unrolled.training.fit import fit
 from unrolled.training.objectives import NextSymbol
+from unrolled.training.plan import counted, planned
 from unrolled.training.run_folder import RunFolder
-from unrolled.training.schedule import Budget
 from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
 
 _LISTED = 8
@@ -162,38 +162,25 @@ def _prepared(
     return Prepared(
         run,
         f"{shape}, {model.number_of_parameters:,} parameters, V = {len(model.vocabulary)} symbols",
-        f"{_count(len(texts.documents), 'document')}, {len(split.training):,} characters to train on, "
+        f"{counted(len(texts.documents), 'document')}, {len(split.training):,} characters to train on, "
         f"{len(split.validation):,} to validate on",
-        _plan(Budget.of(training, objective.batches_per_epoch), objective, training),
+        planned(
+            training, objective.batches_per_epoch, f"{training.batch} x {training.steps} characters each"
+        ),
         tuple(_notes(texts, split)),
     )
-
-
-def _plan(budget: Budget, objective: NextSymbol, training: FitSettings) -> str:
-    limits = []
-    if budget.updates is not None:
-        epochs = budget.updates / objective.batches_per_epoch
-        limits.append(f"{budget.updates:,} updates ({epochs:.3g} epochs)")
-    if budget.minutes is not None:
-        limits.append(f"{budget.minutes:g} minutes")
-    window = f"{training.batch} x {training.steps} characters each"
-    return f"{' or '.join(limits)}, {window}; Ctrl-C stops and keeps the model"
 
 
 def _notes(texts: Texts, split: Split) -> list[str]:
     notes = []
     if texts.converted:
-        notes.append(f"line ends CRLF read as LF in {_count(texts.converted, 'file')}")
+        notes.append(f"line ends CRLF read as LF in {counted(texts.converted, 'file')}")
     notes += [f"skipped {reason}" for reason in texts.skipped[:_LISTED]]
     if len(texts.skipped) > _LISTED:
-        notes.append(f"skipped {_count(len(texts.skipped) - _LISTED, 'more file')}")
+        notes.append(f"skipped {counted(len(texts.skipped) - _LISTED, 'more file')}")
     if split.unseen:
         shown = " ".join(repr(symbol) for symbol in split.unseen[:_LISTED])
         more = " ..." if len(split.unseen) > _LISTED else ""
-        number = _count(len(split.unseen), "character")
+        number = counted(len(split.unseen), "character")
         notes.append(f"not in the vocabulary, read as <unk>: {number} of the validation text, {shown}{more}")
     return notes
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from pydantic import Field
 
 from unrolled.data.settings import Settings
@@ -109,7 +111,7 @@ class TaskSettings(CourseSettings):
         None, ge=1, description="Updates between two validations. [default: one pass, 200 updates at most]"
     )
 
-    def chosen(self, sequences: int) -> TaskSettings:
+    def chosen(self, sequences: int) -> Self:
         """These settings with what was left open chosen for so many training sequences.
 
         About 4,000 updates where no limit was set, within 6 to 100 passes; batches of 16 for hundreds of

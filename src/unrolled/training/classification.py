@@ -1,0 +1,261 @@
+"""From labelled sequences to a trained classifier in a run folder: what `unrolled train classify` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from unrolled.cells import find
+from unrolled.data.gathered import Gathered, split
+from unrolled.data.inputs import FrameInput, Input, PictureInput, TextInput
+from unrolled.data.labels import Labels
+from unrolled.data.readers import open_records
+from unrolled.data.records import Reader
+from unrolled.data.sequences import Sequences, ahead, batches, in_order
+from unrolled.data.settings import ReadSettings
+from unrolled.layers.ragged import Ragged
+from unrolled.models.classifier import Classifier
+from unrolled.training.classify_settings import ClassifierSettings, ClassifySettings
+from unrolled.training.events import Prepared, Report
+from unrolled.training.fit import fit
+from unrolled.training.language import Run
+from unrolled.training.objectives import Judgement
+from unrolled.training.plan import counted, planned
+from unrolled.training.run_folder import RunFolder
+
+_EMBEDDINGS = {"word": 128, "character": 32}
+_PICTURE = 64
+_VALIDATED_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class Examples:
+    """R encoded sequences and what is to be found: class numbers (R,), or 0 and 1 for every class (R, C)."""
+
+    sequences: Sequences
+    targets: Tensor
+
+    def batch(self, index: NDArray[np.int64]) -> tuple[Ragged, Tensor]:
+        return self.sequences.rows(index), self.targets[torch.from_numpy(index)]
+
+
+class Classification:
+    """The cross entropy of the true class, or the binary ones of every class where sequences have several.
+
+    loss = -1/B sum_b w(y_b) log P(y_b | x_b),   w = 1, or R / (C R_y) to balance classes
+    """
+
+    unit = "cross-entropy"
+    scale = 1.0
+
+    def __init__(
+        self, model: Classifier, training: Examples, validation: Examples | None, settings: ClassifySettings
+    ) -> None:
+        assert settings.batch is not None, "chosen() fills what was left open"
+        self.model, self.training, self.validation = model, training, validation
+        self.batch, self.smoothing = settings.batch, settings.smoothing
+        self.generator = np.random.default_rng(settings.seed)
+        self.batches_per_epoch = -(-len(training.sequences) // self.batch)
+        self.several = model.labels.separator is not None
+        self.weights = _balanced(model.labels) if settings.balance else None
+
+    def batches(self) -> Iterator[tuple[Ragged, Tensor]]:
+        order = batches(self.training.sequences.lengths, self.batch, self.generator)
+        return ahead(self.training.batch(index) for index in order)
+
+    def loss(self, batch: tuple[Ragged, Tensor], state: Any) -> tuple[Tensor, int, Any]:
+        rows, targets = batch
+        return self._loss(self.model(rows), targets, self.smoothing), rows.total, None
+
+    def _loss(self, logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        if self.several:
+            wanted = targets * (1 - smoothing) + smoothing / 2
+            return binary_cross_entropy_with_logits(logits, wanted, pos_weight=self.weights)
+        return cross_entropy(logits, targets, self.weights, label_smoothing=smoothing)
+
+    @torch.no_grad()
+    def validate(self) -> Judgement | None:
+        if self.validation is None:
+            return None
+        total, right, count = 0.0, 0.0, len(self.validation.sequences)
+        for index in in_order(count, _VALIDATED_AT_ONCE):
+            rows, targets = self.validation.batch(index)
+            logits = self.model(rows)
+            total += float(self._loss(logits, targets)) * len(index)
+            right += float(self._right(logits, targets).sum())
+        return Judgement(total / count, {"accuracy": right / count}, (-right / count, total / count))
+
+    def _right(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if self.several:
+            return ((logits > 0) == (targets > 0.5)).to(logits.dtype).mean(1)
+        return logits.argmax(1) == targets
+
+    def sample(self) -> str:
+        return ""
+
+
+def train_classifier(
+    paths: Sequence[str | Path],
+    reading: ReadSettings | None = None,
+    model: ClassifierSettings | None = None,
+    training: ClassifySettings | None = None,
+    validation_paths: Sequence[str | Path] = (),
+    run: str | Path | None = None,
+    report: Report = lambda event: None,
+) -> Run:
+    """Read labelled sequences, train a classifier on them, and leave a run folder.
+
+    Nothing is written before the data has been read and checked. Validation data is `validation_paths`, or a share
+    of the sequences drawn from every class.
+
+    Raises:
+        DataError: data that cannot be used, with file and line; one class only.
+        SettingError: an unknown cell, a value out of range, a loss that is not finite.
+        FolderError: the run folder is not empty or cannot be written.
+        MissingExtra: the package that reads this kind of file is not installed.
+    """
+    reading, model, training = (
+        reading or ReadSettings(),
+        model or ClassifierSettings(),
+        training or ClassifySettings(),
+    )
+    cell = find(model.cell)
+    reader = open_records(paths, reading)
+    gathered = Gathered.of(reader)
+    kept_out = Gathered.of(open_records(validation_paths, reading)) if validation_paths else None
+    names = gathered.names()
+    trained, held = (
+        (np.arange(len(names)), None) if kept_out else split(names, training.validation, training.seed)
+    )
+    labels = Labels.fitted((names[i] for i in trained), training.several)
+    settings = training.chosen(len(trained))
+    read = fitted_input(gathered, trained, model, reader.kind)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        network = built(read, labels, cell, model, reading, reader)
+        objective = Classification(
+            network,
+            examples(network, gathered, trained),
+            examples(network, kept_out, np.arange(len(kept_out)))
+            if kept_out
+            else (examples(network, gathered, held) if held is not None and len(held) else None),
+            settings,
+        )
+        folder = RunFolder("classify", run)
+        folder.write_config(
+            {
+                "task": "classify",
+                "paths": [str(path) for path in paths],
+                "validation_paths": [str(path) for path in validation_paths],
+                "reading": reading.model_dump(exclude_none=True),
+                "model": model.model_dump(exclude_none=True),
+                "training": settings.model_dump(exclude_none=True),
+            }
+        )
+        report(_prepared(folder, network, objective, settings, reader))
+        return Run(folder.path, fit(objective, settings, folder, report))
+
+
+def fitted_input(
+    gathered: Gathered, index: NDArray[np.int64], settings: ClassifierSettings, kind: str
+) -> Input:
+    """How the sequences become numbers, from those that are trained on."""
+    values = (gathered.value(int(i)) for i in index)
+    if gathered.kind is np.ndarray:
+        pictures = gathered.raw.values.ndim == 4
+        return PictureInput.fitted(values) if pictures else FrameInput.fitted(values)  # type: ignore[arg-type]
+    texts = (value if isinstance(value, str) else " ".join(value) for value in values)
+    unit = settings.unit or _usual_unit(gathered, kind)
+    return TextInput.fitted(texts, unit, settings.lower, settings.minimum_count)
+
+
+def _usual_unit(gathered: Gathered, kind: str) -> str:
+    """Words, unless it is DNA, or half of the first texts hold no space."""
+    if kind == "dna":
+        return "character"
+    first = [str(gathered.value(i)).strip() for i in range(min(200, len(gathered)))]
+    return "character" if sum(" " not in text for text in first) * 2 > len(first) else "word"
+
+
+def built(
+    read: Input,
+    labels: Labels,
+    cell: Any,
+    settings: ClassifierSettings,
+    reading: ReadSettings,
+    reader: Reader,
+) -> Classifier:
+    """The model before training."""
+    embedding = settings.embedding
+    if isinstance(read, TextInput):
+        embedding = embedding or _EMBEDDINGS[read.unit]
+    elif isinstance(read, PictureInput):
+        embedding = embedding or _PICTURE
+    return Classifier(
+        read,
+        labels,
+        cell,
+        settings.hidden,
+        settings.layers,
+        settings.bidirectional,
+        pooling=settings.pooling,
+        embedding_size=embedding,
+        dropout=settings.dropout,
+        unknown=settings.unknown,
+        reading={**reading.model_dump(exclude_none=True), **reader.facts, "kind": reader.kind},
+    )
+
+
+def examples(model: Classifier, gathered: Gathered, index: NDArray[np.int64]) -> Examples:
+    """Sequences and targets as numbers.
+
+    Raises:
+        DataError: a label that is not among the model's.
+    """
+    names = gathered.names()
+    several = model.labels.separator is not None
+    target = model.labels.indicator if several else model.labels.index
+    targets = np.array([target(names[i], gathered.places[i]) for i in index])
+    return Examples(
+        Sequences(model.input.encode(gathered.value(int(i))) for i in index), torch.from_numpy(targets)
+    )
+
+
+def _balanced(labels: Labels) -> Tensor:
+    counts = torch.tensor(labels.counts, dtype=torch.get_default_dtype()).clamp(min=1)
+    if labels.separator is not None:
+        return (labels.total - counts).clamp(min=1) / counts
+    return labels.total / (len(labels) * counts)
+
+
+def _prepared(
+    folder: RunFolder,
+    model: Classifier,
+    objective: Classification,
+    settings: ClassifySettings,
+    reader: Reader,
+) -> Prepared:
+    recurrent = model.recurrent
+    both = ", both directions" if recurrent.bidirectional else ""
+    lengths = objective.training.sequences.lengths
+    held = 0 if objective.validation is None else len(objective.validation.sequences)
+    return Prepared(
+        folder.path,
+        f"{model.cell.name}, {recurrent.num_layers} x {recurrent.hidden_size} units{both}, {model.options['pooling']} "
+        f"over the steps, {model.number_of_parameters:,} parameters, {len(model.labels)} classes",
+        f"{counted(len(lengths), 'sequence')} of {lengths.min():,} to {lengths.max():,} steps to train on, {held:,} to "
+        f"validate on",
+        planned(settings, objective.batches_per_epoch, f"{settings.batch} sequences each"),
+        tuple(reader.notes),
+        "data",
+        objective.unit,
+        "steps",
+    )
