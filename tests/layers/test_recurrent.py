@@ -53,7 +53,7 @@ def text_cell(body, signature, decorator="@cell"):
             ("elman", 3, 4),
             {"initialise": "zeros"},
             SettingError,
-            "initialise must be 'roles' or 'uniform', got 'zeros'",
+            r"initialise must be one of roles, uniform, .* got 'zeros'",
         ),
         (
             ("elman", 3, 4),

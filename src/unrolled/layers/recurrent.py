@@ -24,6 +24,7 @@ from unrolled.layers.packing import Packing
 from unrolled.layers.ragged import Ragged
 from unrolled.layers.ragged_call import arrange_ragged, is_ragged
 from unrolled.layers.regularise import Masks, Regularise, checked_regularise
+from unrolled.layers.starts import Scheme, read_start
 from unrolled.layers.state import CellState, Key, State
 from unrolled.layers.stream import Stream
 from unrolled.layers.traced import run_by_operators
@@ -44,8 +45,9 @@ class Recurrent(nn.Module):
         bidirectional: D = 2; see `merge`.
         batch_first: input and output are (B, T, ...) instead of (T, B, ...). States are not affected.
         sizes: the cell's named sizes, static inputs included: `{"output": 10}`.
-        initialise: "roles" (orthogonal recurrent, Glorot input, forget bias 1, identity for rectified states) or
-            "uniform" (as in PyTorch, +-1/sqrt(H)).
+        initialise: "roles" (orthogonal recurrent, Glorot input, forget bias 1, identity for rectified states),
+            "uniform" (as in PyTorch, +-1/sqrt(H)), or a start for long memories, by name ("chrono:500", "identity",
+            "orthogonal", "critical:0.95", "forget:2") or as an object of `unrolled.layers.starts`; join some by +.
         start: overrides by parameter name: a name ("identity", "orthogonal", "glorot", "zero", "one"), a number,
             a tensor or a function that fills one.
         initial_state: "zero", or "learned" (one vector for each state, layer and direction).
@@ -85,7 +87,7 @@ class Recurrent(nn.Module):
         batch_first: bool = False,
         *,
         sizes: Mapping[str, int] | None = None,
-        initialise: str = "roles",
+        initialise: str | Scheme = "roles",
         start: Mapping[str, Start] | None = None,
         initial_state: str = "zero",
         merge: str = "concat",
@@ -100,7 +102,7 @@ class Recurrent(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        _one_of("initialise", initialise, ("roles", "uniform"))
+        read_start(initialise)  # what cannot be read is refused before anything is made
         _one_of("initial_state", initial_state, ("zero", "learned"))
         if not isinstance(cell, (Cell, str)):
             raise SettingError(
@@ -192,11 +194,10 @@ class Recurrent(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew; learned initial states return to zero."""
+        how = read_start(self.initialise)
         for index, name in enumerate(self._names()):
             values = self.cell_weights(name)
-            initialise(
-                self.cell, values, self._letters[index // self.directions], self.initialise, self.start
-            )
+            initialise(self.cell, values, self._letters[index // self.directions], how, self.start)
         for parameter in self.initial.parameters() if self.initial is not None else ():
             nn.init.zeros_(parameter)
 
