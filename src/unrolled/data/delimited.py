@@ -263,6 +263,10 @@ def _objects(file: str, lines: Iterable[str]) -> Iterator[tuple[int, dict[str, A
             continue
         try:
             content = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+            if "\\ud" in line or "\\uD" in line:
+                json.dumps(
+                    content, ensure_ascii=False
+                ).encode()  # half a character cannot be written anywhere
         except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{file}, line {number}: not JSON ({error}); each line must hold one object"

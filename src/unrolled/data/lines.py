@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
@@ -59,20 +59,26 @@ def open_bytes(path: Path) -> BinaryIO:
         DataError: the file cannot be opened.
         MissingExtra: zstd is read by pyarrow.
     """
+    path_on_disk = on_disk(path)
     try:
-        file = open(on_disk(path), "rb")  # noqa: SIM115 - the caller closes it
-        start = file.peek(6)[:6]
+        with open(path_on_disk, "rb") as file:
+            start = file.read(6)
+        return cast(BinaryIO, _opener(start)(path_on_disk))
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _opener(start: bytes) -> Callable[[Path], Any]:
     if start.startswith(b"\x1f\x8b"):
-        return cast(BinaryIO, gzip.open(file))
+        return gzip.open
     if start.startswith(b"BZh"):
-        return cast(BinaryIO, bz2.open(file))
+        return bz2.open
     if start.startswith(b"\xfd7zXZ\x00"):
-        return cast(BinaryIO, lzma.open(file))
+        return lzma.open
     if start.startswith(b"\x28\xb5\x2f\xfd"):
-        return cast(BinaryIO, io.BufferedReader(_pyarrow().CompressedInputStream(file, "zstd")))
-    return file
+        module = _pyarrow()
+        return lambda path: io.BufferedReader(module.input_stream(str(path), compression="zstd"))
+    return lambda path: open(path, "rb")
 
 
 def _pyarrow() -> Any:
