@@ -18,6 +18,8 @@ from unrolled.cli.bench import bench
 from unrolled.cli.cells import cells
 from unrolled.cli.demo import demo
 from unrolled.cli.engines import engines
+from unrolled.cli.evaluate import evaluate
+from unrolled.cli.predict import predict
 from unrolled.cli.sample import sample
 from unrolled.cli.score import score
 from unrolled.errors import UnrolledError
@@ -66,6 +68,8 @@ def build() -> App:
     usages: dict[Callable[..., None], str] = {
         sample: "sample RUN [OPTIONS]",
         score: "score RUN TEXTS... [OPTIONS]",
+        evaluate: "evaluate RUN DATA... [OPTIONS]",
+        predict: "predict RUN DATA... [OPTIONS]",
         cells: "cells [NAME] [OPTIONS]",
         engines: "engines [OPTIONS]",
         bench: "bench [CELL] [OPTIONS]",

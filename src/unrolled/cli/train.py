@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import App, Group, Parameter
 
 from unrolled.cli.options import Switch, refuse_options
+from unrolled.cli.train_classify import classify
 from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
 
 app = App(name="train", help="Train a model on your own data.", help_format="markdown", help_epilogue="")
@@ -75,3 +76,6 @@ def lm(
 
 def _options() -> list[str]:
     return [*ModelSettings.model_fields, *FitSettings.model_fields, *DataSettings.model_fields, "run", "json"]
+
+
+app.command(classify, usage="Usage: unrolled train classify DATA... [OPTIONS]")

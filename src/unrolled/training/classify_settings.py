@@ -25,7 +25,7 @@ class ClassifierSettings(Settings):
     embedding: int | None = Field(
         None,
         ge=1,
-        description="Size of what symbols or pictures are turned into. [default: words 128, characters 32, pictures 64]",
+        description="Size of what symbols or pictures are turned into. [default: 128, 32 for characters, 64 for pictures]",
     )
     dropout: float = Field(0.3, ge=0, lt=1, description="Share of the values dropped while training.")
     unit: Literal["word", "character"] | None = Field(

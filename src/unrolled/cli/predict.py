@@ -1,0 +1,138 @@
+"""`unrolled predict`: what a trained model says about data."""
+
+from __future__ import annotations
+
+import csv
+import json as json_format
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+from unrolled.cli.evaluate import reading_of, task_model, task_module
+from unrolled.cli.options import Switch, refuse_options
+
+DATA = Group("Data", sort_key=1)
+
+
+def predict(
+    run: Path,
+    /,
+    *paths: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    output: Path | None = None,
+    form: Annotated[Literal["csv", "jsonl", "conll"] | None, Parameter(name="--format")] = None,
+    probabilities: Switch = False,
+    text: Annotated[str | None, Parameter(group=DATA)] = None,
+    label: Annotated[str | None, Parameter(group=DATA)] = None,
+    encoding: Annotated[str | None, Parameter(group=DATA)] = None,
+    delimiter: Annotated[str | None, Parameter(group=DATA)] = None,
+) -> None:
+    """Classes, tags or forecasts for new data, one row each.
+
+    The data needs no labels. Sequences are read and answered as they come, so a file may be larger than memory.
+    Without `--output` the rows go to standard output.
+
+    Examples:
+
+    - `unrolled predict runs/reviews new.csv --output answers.csv --probabilities`
+    - `unrolled predict runs/names text.conll --format conll`
+    - `unrolled predict runs/digits recordings/ --format jsonl`
+
+    Parameters
+    ----------
+    run
+        A run folder, or a model folder such as RUN/checkpoints/last.
+    paths
+        Files or folders of the kind the model was trained on.
+    output
+        File to write; it must not exist yet. Its ending chooses the format, where that is not said.
+    form
+        `csv`, `jsonl` (one JSON object a line), or for taggers `conll` (word, tab, tag).
+        [default: by the ending of --output, else csv; for taggers conll]
+    probabilities
+        Add the probability of every class.
+    text
+        Column of the text, where it is named otherwise than in training.
+    label
+        Column of the label, or the pattern of file names, where it is another one than in training.
+    encoding
+        Encoding of these files, such as latin-1.
+    delimiter
+        What separates the columns of these files.
+    """
+    known = ["output", "format", "probabilities", "text", "label", "encoding", "delimiter"]
+    refuse_options(paths, known, "unrolled predict")
+    from unrolled.errors import SettingError
+
+    model = task_model(run)
+    usual = "conll" if model.architecture == "tagger" else "csv"
+    chosen = form or _form_of(output) or usual
+    if chosen == "conll" and model.architecture != "tagger":
+        raise SettingError(
+            f"--format conll is for taggers, {run} holds a {model.architecture}; use csv or jsonl"
+        )
+    given = {"text": text, "label": label, "encoding": encoding, "delimiter": delimiter}
+    module = task_module(model)
+    if chosen == "conll":
+        lines = module.conll(model, paths, reading_of(model, given), probabilities)
+    else:
+        rows = module.predict(model, paths, reading_of(model, given), probabilities)
+        lines = (
+            _as_csv(rows) if chosen == "csv" else (json_format.dumps(row, ensure_ascii=False) for row in rows)
+        )
+    with _opened(output) as file:
+        for line in lines:
+            print(line, file=file)
+
+
+def _form_of(output: Path | None) -> str | None:
+    return (
+        None if output is None else {".csv": "csv", ".jsonl": "jsonl", ".conll": "conll"}.get(output.suffix)
+    )
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[IO[str]]:
+    """Standard output, or a file that appears under its name only when it is complete."""
+    if output is None:
+        yield sys.stdout
+        return
+    from unrolled.errors import FolderError
+    from unrolled.models.writing import cannot_write
+
+    if output.exists():
+        raise FolderError(f"{output}: exists already; remove it first, or name another --output")
+    unfinished = output.with_name(f".{output.name}.unfinished")
+    try:
+        with open(unfinished, "w", encoding="utf-8", newline="") as file:
+            yield file
+        unfinished.rename(output)
+    except OSError as error:
+        raise cannot_write(output, error) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _as_csv(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Lines of CSV; the first row says which columns there are."""
+    line = _Line()
+    writer: csv.DictWriter[str] | None = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(line, list(row), lineterminator="", extrasaction="ignore", restval="")
+            writer.writeheader()
+            yield line.text
+        writer.writerow(row)
+        yield line.text
+
+
+class _Line:
+    """What the csv module writes, one row at a time."""
+
+    text = ""
+
+    def write(self, text: str) -> None:
+        self.text = text
