@@ -130,7 +130,7 @@ def _delimited(path: Path, settings: ReadSettings) -> Table:
     def lines() -> Iterator[str]:
         return text_lines(path, settings.encoding)
 
-    sample = _sample(lines())
+    sample = first_lines(lines())
     tabs = any(ending.lower() == ".tsv" for ending in path.suffixes)
     dialect = dialect_of(sample, "tab" if tabs and settings.delimiter is None else settings.delimiter)
     width = _first_width(rows(lines(), dialect), path)
@@ -153,7 +153,8 @@ def _delimited(path: Path, settings: ReadSettings) -> Table:
     )
 
 
-def _sample(lines: Iterator[str]) -> list[str]:
+def first_lines(lines: Iterator[str]) -> list[str]:
+    """The lines that a guess looks at."""
     found, characters = [], 0
     for line in islice(lines, SAMPLE):
         found.append(line)
