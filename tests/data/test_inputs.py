@@ -41,6 +41,19 @@ def test_words_given_as_words_are_not_cut_again():
     assert TextInput(["<unk>", "New York"]).encode(("New York", "New")).tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("unit", "text", "tokens"),
+    [
+        ("character", "abcd", ["abc", "bcd"]),
+        ("character", "ab", ["ab"]),
+        ("word", "to be or not", ["to be or", "be or not"]),
+        ("word", "", []),
+    ],
+)
+def test_overlapping_n_grams(unit, text, tokens):
+    assert TextInput((), unit, ngram=3).tokens(text) == tokens
+
+
 def test_mean_and_deviation_are_those_of_all_frames_even_far_from_zero():
     rng = np.random.default_rng(0)
     data = [rng.normal(1e4, 0.1, (n, 3)).astype(np.float32) for n in (5, 1, 40)]
@@ -51,7 +64,7 @@ def test_mean_and_deviation_are_those_of_all_frames_even_far_from_zero():
 
 
 @pytest.mark.parametrize(
-    "one", [TextInput(["<unk>", "é"], "character", True), FrameInput([1.0], [2.0]), PictureInput(3, 4)]
+    "one", [TextInput(["<unk>", "é"], "character", True, 2), FrameInput([1.0], [2.0]), PictureInput(3, 4)]
 )
 def test_inputs_come_back_from_json(one):
     again = input_from_json(one.to_json())

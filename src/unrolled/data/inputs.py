@@ -50,7 +50,8 @@ class TextInput(Input):
     """Texts as indices (T,) of words or characters; what was not seen is `<unk>`, index 0.
 
     Words are runs of letters and digits of any script, with hyphens and apostrophes inside, or single marks of
-    punctuation. `lower` makes no difference between capital and small letters.
+    punctuation. `lower` makes no difference between capital and small letters. With `ngram` n every symbol stands
+    together with the n - 1 after it: overlapping n-grams, T - n + 1 of them.
 
     Example:
         >>> text = TextInput.fitted(["Don't stop!", "Stop it"], "word", lower=True)
@@ -58,31 +59,47 @@ class TextInput(Input):
         ('<unk>', 'stop', '!', "don't", 'it')
         >>> text.encode("STOP now").tolist()
         [1, 0]
+        >>> TextInput((), "character", ngram=3).tokens("GATTA")
+        ['GAT', 'ATT', 'TTA']
     """
 
     kind = "text"
 
-    def __init__(self, symbols: Sequence[str], unit: str = "word", lower: bool = False) -> None:
+    def __init__(
+        self, symbols: Sequence[str], unit: str = "word", lower: bool = False, ngram: int = 1
+    ) -> None:
         if unit not in UNITS:
             raise SettingError(f"unit must be {' or '.join(UNITS)}, got {unit!r}")
-        self.symbols, self.unit, self.lower = tuple(symbols), unit, lower
+        if ngram < 1:
+            raise SettingError(f"ngram must be at least 1, got {ngram}")
+        self.symbols, self.unit, self.lower, self.ngram = tuple(symbols), unit, lower, ngram
 
     @classmethod
     def fitted(
-        cls, texts: Iterable[str], unit: str = "word", lower: bool = False, minimum_count: int = 1
+        cls,
+        texts: Iterable[str],
+        unit: str = "word",
+        lower: bool = False,
+        minimum_count: int = 1,
+        ngram: int = 1,
     ) -> Self:
         """The symbols that occur at least `minimum_count` times, the most frequent first."""
-        empty = cls((), unit, lower)
+        empty = cls((), unit, lower, ngram)
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(empty.tokens(text))
         kept = [symbol for symbol, count in counts.items() if count >= minimum_count]
-        return cls(("<unk>", *sorted(kept, key=lambda symbol: (-counts[symbol], symbol))), unit, lower)
+        return cls(("<unk>", *sorted(kept, key=lambda symbol: (-counts[symbol], symbol))), unit, lower, ngram)
 
     def tokens(self, text: str) -> list[str]:
-        """The tokens of a text, in order."""
+        """The tokens of a text, in order; a text shorter than an n-gram is one token."""
         text = text.lower() if self.lower else text
-        return list(text) if self.unit == "character" else _WORD.findall(text)
+        tokens = list(text) if self.unit == "character" else _WORD.findall(text)
+        if self.ngram == 1 or not tokens:
+            return tokens
+        between = "" if self.unit == "character" else " "
+        starts = range(max(1, len(tokens) - self.ngram + 1))
+        return [between.join(tokens[start : start + self.ngram]) for start in starts]
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -97,11 +114,17 @@ class TextInput(Input):
         return np.fromiter((self._index.get(symbol, UNKNOWN) for symbol in symbols), np.int64, len(symbols))
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "unit": self.unit, "lower": self.lower, "symbols": list(self.symbols)}
+        return {
+            "kind": self.kind,
+            "unit": self.unit,
+            "lower": self.lower,
+            "ngram": self.ngram,
+            "symbols": list(self.symbols),
+        }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        return cls(content["symbols"], content["unit"], content["lower"])
+        return cls(content["symbols"], content["unit"], content["lower"], content["ngram"])
 
 
 class FrameInput(Input):
@@ -196,6 +219,12 @@ class PictureInput(Input):
 
 
 _INPUTS: dict[str, type[Input]] = {kind.kind: kind for kind in (TextInput, FrameInput, PictureInput)}
+
+
+def register(kind: type[Input]) -> type[Input]:
+    """Let `input_from_json` know a further kind of input; to be put over its class."""
+    _INPUTS[kind.kind] = kind
+    return kind
 
 
 def input_from_json(content: Mapping[str, Any]) -> Input:

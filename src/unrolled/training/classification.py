@@ -174,7 +174,7 @@ def fitted_input(
         return PictureInput.fitted(values) if pictures else FrameInput.fitted(values)  # type: ignore[arg-type]
     texts = (value if isinstance(value, str) else " ".join(value) for value in values)
     unit = settings.unit or _usual_unit(gathered, kind)
-    return TextInput.fitted(texts, unit, settings.lower, settings.minimum_count)
+    return TextInput.fitted(texts, unit, settings.lower, settings.minimum_count, settings.ngram)
 
 
 def _usual_unit(gathered: Gathered, kind: str) -> str:

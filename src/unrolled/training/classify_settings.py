@@ -32,6 +32,9 @@ class ClassifierSettings(Settings):
         None,
         description="What text is cut into. [default: words; characters for DNA and text without spaces]",
     )
+    ngram: int = Field(
+        1, ge=1, le=8, description="Neighbouring symbols that are read as one, overlapping; 3 suits DNA."
+    )
     lower: bool = Field(True, description="Read capital letters as small ones.")
     minimum_count: int = Field(1, ge=1, description="Symbols that occur less often are read as `<unk>`.")
     unknown: float = Field(
