@@ -53,7 +53,7 @@ class GradientFlow(Finding):
     (C, K), their 10 % and 90 % quantiles; `states`, the mean norm by the name of each state, (C, K); `rates` (C,), the
     factor per step, of the line fitted to the logarithm; `memories` (C,), the lag in steps from which on the norm stays
     below a tenth of its value at lag 1, infinite where it does not within the lags; `verdicts`: "vanishing" where it
-    does, "exploding" where the norm at the last lag is more than ten times that at the first, else "healthy".
+    does, "exploding" where the last norm is more than ten times the first and still grows at that pace, else "healthy".
     """
 
     layers: tuple[str, ...]
@@ -143,6 +143,7 @@ def gradient_flow(
         SettingError: lags or rows below one, a layer without a loss.
 
     Example:
+        >>> from unrolled import Recurrent
         >>> layer = Recurrent("gru", input_size=3, hidden_size=5)
         >>> flow = gradient_flow(layer, torch.zeros(40, 2, 3), lambda output: output.sum(-1), lags=30)
         >>> flow.norms.shape, flow.layers
@@ -313,7 +314,11 @@ def memory_of(norms: Array) -> float:
 
 def verdict_of(norms: Array) -> str:
     """ "vanishing", "exploding" or "healthy"."""
-    if not np.isfinite(norms).all() or norms[-1] > GROWTH * norms[0]:
+    if not np.isfinite(norms).all():
+        return "exploding"
+    # A network that is not normal may grow at first and then no more: the second half must grow at the same pace.
+    second = norms[len(norms) // 2 :]
+    if norms[-1] > GROWTH * norms[0] and rate_of(second) ** len(norms) > GROWTH:
         return "exploding"
     return "vanishing" if math.isfinite(memory_of(norms)) else "healthy"
 

@@ -104,6 +104,8 @@ def truncation(
     """
     if not len(k2):
         raise SettingError("k2 must list one number of steps or more, got none. Give some.")
+    if min(k2) < 1:
+        raise SettingError(f"k2 must be 1 or more steps, got {min(k2)}. Correct it.")
     task = (
         _text_task(model, data)
         if isinstance(model, LanguageModel)
