@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import pytest
 import torch
 
@@ -78,3 +81,10 @@ def test_gradients_of_the_input_pass():
     layer.sparse = False
     layer(x)[0].square().sum().backward()
     torch.testing.assert_close(sparse, x.grad)
+
+
+def test_a_layer_that_has_run_is_copied():
+    layer, x = made("leaky"), torch.randn(4, 2, 3, dtype=torch.float64)
+    output, _ = layer(x)
+    for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert again.engine == "sparse" and torch.equal(again(x)[0], output)

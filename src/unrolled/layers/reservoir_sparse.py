@@ -28,6 +28,9 @@ class SparseProducts:
     def __init__(self) -> None:
         self._kept: dict[tuple[int, ...], tuple[tuple[int, ...], Tensor]] = {}
 
+    def __reduce__(self) -> tuple[type[SparseProducts], tuple[()]]:
+        return SparseProducts, ()  # a copy compresses its own matrices: torch cannot copy compressed ones
+
     def accepts(self, schedule: Schedule, device: torch.device, dtype: torch.dtype) -> str | None:
         """It runs every schedule in float32 and float64."""
         known = dtype in (torch.float32, torch.float64)
