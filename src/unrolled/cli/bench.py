@@ -1,4 +1,4 @@
-"""`unrolled bench`: how fast a cell runs on this machine."""
+"""`unrolled bench`: how fast a cell runs on this machine, and over how many steps cells remember."""
 
 from __future__ import annotations
 
@@ -6,13 +6,25 @@ import dataclasses
 import json as json_format
 from typing import TYPE_CHECKING, Any
 
+from cyclopts import App
+
+from unrolled.cli.bench_memory import memory
 from unrolled.cli.options import Switch, Whole
 from unrolled.errors import SettingError
 
 if TYPE_CHECKING:
     from unrolled.inspection.compare import Comparison
 
+app = App(
+    name="bench",
+    help_format="markdown",
+    help_epilogue="",
+    usage="Usage: unrolled bench [CELL] [OPTIONS]\n       unrolled bench memory [TASK] [OPTIONS]",
+    sort_key=100,
+)
 
+
+@app.default
 def bench(
     cell: str = "gru",
     /,
@@ -37,6 +49,7 @@ def bench(
 
     - `unrolled bench lstm --input 256 --hidden 256`
     - `unrolled bench slide.tex --steps 1000 --batch 1` (equations of your own)
+    - `unrolled bench memory adding --cell lstm` (another command: over how many steps cells remember)
 
     Parameters
     ----------
@@ -77,6 +90,9 @@ def bench(
         print(json_format.dumps(_as_dict(outcome, torch.get_num_threads())) if json else _text(outcome))
     finally:
         torch.set_num_threads(before)
+
+
+app.command(memory, help_epilogue="", usage="Usage: unrolled bench memory [TASK] [OPTIONS]")
 
 
 def _as_dict(outcome: Comparison, threads: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from cyclopts import App, CycloptsError
 
 from unrolled import __version__
-from unrolled.cli.bench import bench
+from unrolled.cli.bench import app as bench
 from unrolled.cli.cells import cells
 from unrolled.cli.demo import demo
 from unrolled.cli.engines import engines
@@ -72,11 +72,11 @@ def build() -> App:
         predict: "predict RUN DATA... [OPTIONS]",
         cells: "cells [NAME] [OPTIONS]",
         engines: "engines [OPTIONS]",
-        bench: "bench [CELL] [OPTIONS]",
         demo: "demo [OPTIONS]",
     }
     for order, (command, usage) in enumerate(usages.items(), start=1):
         app.command(command, sort_key=order, help_epilogue="", usage=f"Usage: unrolled {usage}")
+    app.command(bench)
     return app
 
 

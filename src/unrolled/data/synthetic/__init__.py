@@ -1,0 +1,1 @@
+"""Data that is drawn, not read: sequences whose solution is known."""
