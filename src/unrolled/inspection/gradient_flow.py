@@ -23,10 +23,10 @@ from unrolled.inspection.reading import (
     Text,
     at_rest,
     call_of,
-    states_before,
     symbols_of,
 )
 from unrolled.inspection.stepwise import Chain, run_stepwise
+from unrolled.inspection.windows import Trajectory
 from unrolled.layers.state import State
 from unrolled.models.language import LanguageModel
 
@@ -213,7 +213,7 @@ def _windows(model: LanguageModel, text: Text | Tensor, lags: int, rows: int) ->
     whole = call_of(model, text)
     places = sorted(set(np.linspace(0, len(inputs) - lags, rows).round().astype(int).tolist()))
     with at_rest(model):
-        before = states_before(whole, places)
+        before = Trajectory(whole).state_before(places)
     steps = torch.tensor(places) + torch.arange(lags)[:, None]
     resets = None if whole.resets is None else whole.resets[:, 0][steps]
     return Call(whole.layer, whole.x[:, 0][steps], resets, {}, before), targets[steps[-1]]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,18 +14,8 @@ from torch import Tensor
 from unrolled.errors import SettingError
 from unrolled.inspection.figures import SCALE, drawing, dressed, visible
 from unrolled.inspection.plain import Finding
-from unrolled.inspection.reading import (
-    Call,
-    Text,
-    at_rest,
-    call_of,
-    characters_of,
-    joined,
-    run,
-    symbols_of,
-    walk,
-)
-from unrolled.layers.state import State
+from unrolled.inspection.reading import Call, Text, at_rest, call_of, characters_of, symbols_of
+from unrolled.inspection.windows import Trajectory
 from unrolled.models.language import LanguageModel
 
 if TYPE_CHECKING:
@@ -242,50 +231,38 @@ def influences(model: LanguageModel, text: Text, positions: Sequence[int], windo
     """
     call = call_of(model, text)
     _, targets = symbols_of(model, text)
-    found = np.zeros((len(positions), window))
-    starts = [max(0, p - window + 1) for p in positions]
+    last = torch.as_tensor(list(positions))
+    found = np.zeros((len(last), window))
     with at_rest(model):
-        states = walk(call, starts)
-        for piece in _pieces(len(positions), _rows(model, window)):
-            ends, begun = positions[piece], starts[piece]
-            state = joined(list(islice(states, len(begun))))
-            found[piece] = _batch(model, call, begun, ends, state, targets, window)
+        whole = Trajectory(replace(call, x=_numbers(call)))
+        rows = _rows(model, window)
+        for piece in (slice(start, start + rows) for start in range(0, len(last), rows)):
+            found[piece] = _batch(model, whole, last[piece], targets, window)
     return found
 
 
-def _batch(
-    model: LanguageModel,
-    call: Call,
-    starts: Sequence[int],
-    ends: Sequence[int],
-    state: State,
-    targets: Tensor,
-    window: int,
-) -> Array:
-    """Row b reads the steps from starts[b] to ends[b]; one backward run from the sum of their logits."""
-    first, last = torch.tensor(starts), torch.tensor(ends)
+def _numbers(call: Call) -> Tensor:
+    """The input as numbers (T, 1, I), one-hot where it came as indices."""
+    if call.x.is_floating_point():
+        return call.x
+    blank = call.layer._like().new_zeros(*call.x.shape, call.layer.input_size)
+    return blank.scatter_(2, call.x[:, :, None], 1)
+
+
+def _batch(model: LanguageModel, whole: Trajectory, last: Tensor, targets: Tensor, window: int) -> Array:
+    """(B, window) of windows that end with the steps `last`; one backward run from the sum of their logits."""
+    first = (last - window + 1).clamp(min=0)
     lengths = last - first + 1
     longest = int(lengths.max())
-    steps = (first + torch.arange(longest)[:, None]).clamp(max=call.steps - 1)
-    x = call.x[:, 0][steps]
-    if not x.is_floating_point():
-        dense = call.layer._like().new_zeros(*x.shape, call.layer.input_size)
-        x = dense.scatter_(2, x[:, :, None], 1)
-    x.requires_grad_()
-    resets = None if call.resets is None else call.resets[:, 0][steps]
-    if resets is not None and not resets.any():
-        resets = None
-    uniform = bool((lengths == longest).all())
-    rows = torch.arange(len(starts))
+    steps = (first + torch.arange(longest)[:, None]).clamp(max=whole.call.steps - 1)
+    x = whole.call.x[:, 0][steps].requires_grad_()
     with torch.enable_grad():
-        output, _ = run(call.layer, x, state, resets, None if uniform else lengths)
-        wanted = model.output.weight[targets[last]]
-        total = (output[lengths - 1, rows] * wanted).sum()
+        total = (whole.last_outputs(x, first, last + 1) * model.output.weight[targets[last]]).sum()
         (gradient,) = torch.autograd.grad(total, x)
     squares = torch.linalg.vector_norm(gradient, dim=-1).double().square()
-    back = lengths - 1 - torch.arange(min(window, longest))[:, None]  # the step k before the last, (k, B)
-    found = np.zeros((len(starts), window))
-    found[:, : len(back)] = (squares.gather(0, back.clamp(min=0)) * (back >= 0)).T.numpy()
+    back = lengths - 1 - torch.arange(longest)[:, None]  # the step k before the last, (k, B)
+    found = np.zeros((len(last), window))
+    found[:, :longest] = (squares.gather(0, back.clamp(min=0)) * (back >= 0)).T.numpy()
     return found
 
 
@@ -301,10 +278,6 @@ def _rows(model: LanguageModel, window: int) -> int:
     layer = model.recurrent
     floats = 3 * layer.input_size + 12 * sum(layer.widths)
     return int(np.clip(MEMORY // (floats * window * layer._like().element_size()), 1, MOST_ROWS))
-
-
-def _pieces(number: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, number)) for start in range(0, number, size))
 
 
 def _check(window: int, best: int, chosen: range, number: int) -> None:

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from unrolled.errors import DataError, SettingError
 from unrolled.inspection.figures import drawing, visible
-from unrolled.inspection.gates import recorded
 from unrolled.inspection.patterns import PATTERNS, Pattern
 from unrolled.inspection.plain import Finding
 from unrolled.inspection.reading import Text, at_rest, call_of, characters_of
-from unrolled.inspection.stepwise import run_stepwise
+from unrolled.inspection.windows import Trajectory
 from unrolled.models.language import LanguageModel
 
 if TYPE_CHECKING:
@@ -138,29 +137,16 @@ def activities(model: LanguageModel, text: Text) -> tuple[list[Unit], Array]:
     ids = model.vocabulary.encode(text) if isinstance(text, str) else torch.as_tensor(text).numpy()
     longer = torch.as_tensor(np.append(ids, 0))
     units, columns = [], []
-    for name, layers in _states(model, longer).items():
-        for layer, values in zip(model.recurrent._names(), layers, strict=True):
+    with at_rest(model):
+        whole = Trajectory(call_of(model, longer))
+    for name in model.cell.states:
+        for index, layer in enumerate(model.recurrent._names()):
+            values = whole.states(name, index)[1:]
             units += [Unit(layer, name, number) for number in range(values.shape[1])]
-            columns.append(values[1:])
+            columns.append(values.double().numpy())
     found = np.concatenate(columns, 1)
     assert len(found) == len(characters)
     return units, found
-
-
-def _states(model: LanguageModel, symbols: torch.Tensor) -> dict[str, list[Array]]:
-    """Each state (n, its size) after every step, for each layer."""
-    graph = model.recurrent.running_cell.graph
-    names = graph.signature.states
-    if all(graph.named[n] == i for n, i in zip(names, graph.next_states, strict=True)):
-        records = recorded(model, symbols, names)
-        return {name: [v[:, 0].double().numpy() for v in records[name]] for name in names}
-    # A local value has the name of a state, so it is what `record=` gives.
-    with at_rest(model), torch.no_grad():
-        chains = run_stepwise(call_of(model, symbols)).chains
-    return {
-        name: [torch.stack([c[name][0, 0] for c in one.carried[1:]]).double().numpy() for one in chains]
-        for name in names
-    }
 
 
 def activity(

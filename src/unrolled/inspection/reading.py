@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from unrolled.data.vocabulary import END, UNKNOWN
 from unrolled.errors import DataError, SettingError
 from unrolled.layers.arguments import Arguments, Batch, arrange
 from unrolled.layers.recurrent import Recurrent
-from unrolled.layers.state import CellState, State
+from unrolled.layers.state import State
 from unrolled.models.language import LanguageModel
 
 Model = LanguageModel | Recurrent
@@ -123,45 +123,3 @@ def at_rest(model: nn.Module) -> Iterator[None]:
         finally:
             for parameter, requires in wanted:
                 parameter.requires_grad_(requires)
-
-
-def states_before(call: Call, positions: Sequence[int]) -> State:
-    """The state before each of these steps (rising) of a single sequence, as the rows of one state."""
-    return joined(list(walk(call, positions)))
-
-
-def walk(call: Call, positions: Iterable[int]) -> Iterator[State]:
-    """The state before each of these steps (rising) of a single sequence."""
-    state = call.layer._start_state(1) if call.state is None else call.state
-    done = 0
-    for position in positions:
-        if position > done:
-            piece = slice(done, position)
-            resets = None if call.resets is None else call.resets[piece]
-            with torch.no_grad():
-                _, state = run(call.layer, call.x[piece], state, resets)
-            done = position
-        yield state
-
-
-def run(
-    layer: Recurrent,
-    x: Tensor,
-    state: State | None,
-    resets: Tensor | None,
-    lengths: Tensor | None = None,
-) -> tuple[Tensor, State]:
-    """A call with everything in time order (T, B, ...), whatever the layer's layout."""
-    turned = layer.batch_first
-    resets = None if resets is None else resets.transpose(0, 1) if turned else resets
-    output, end = layer(x.transpose(0, 1) if turned else x, state, resets=resets, lengths=lengths)
-    return (output.transpose(0, 1) if turned else output), end
-
-
-def joined(states: Sequence[State]) -> State:
-    """Rows of several states, one after the other."""
-    cells = []
-    for same in zip(*(state.cells for state in states), strict=True):
-        values = {name: torch.cat([cell.values[name] for cell in same], 1) for name in same[0].values}
-        cells.append(CellState(values, torch.cat([cell.clock for cell in same])))
-    return State(cells)
