@@ -17,7 +17,7 @@ TEXT_NAMES = (
     "comentario коментар tweet твіт message mensaje mensagem повідомлення question pregunta pergunta запитання "
     "питання utterance frase фраза query phrase opinion opiniao думка content contenido conteudo зміст body "
     "document documento документ description descripcion descricao опис sequence secuencia sequencia "
-    "послідовність headline title titulo заголовок"
+    "послідовність seq dna adn днк headline title titulo заголовок"
 ).split()
 LABEL_NAMES = (
     "label labels etiqueta rotulo мітка class clase classe клас category categoria категорія sentiment "
