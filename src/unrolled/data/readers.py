@@ -1,12 +1,14 @@
-"""Which reader reads what: by the kind that is asked for, else by the names of the files."""
+"""Which reader reads what: by the kind that is asked for, else by the names of the files, else by their first bytes."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from unrolled.data.lines import STANDARD_INPUT, beginning, name_of
 from unrolled.data.records import Reader
 from unrolled.data.settings import Kind, ReadSettings
 from unrolled.errors import DataError
@@ -22,7 +24,7 @@ _READERS: dict[str, tuple[str, str]] = {
 }
 
 _ENDINGS: dict[str, Kind] = {
-    **dict.fromkeys((".txt", ".csv", ".tsv", ".jsonl", ".parquet"), "text"),
+    **dict.fromkeys((".txt", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"), "text"),
     **dict.fromkeys((".conll", ".conllu", ".bio", ".iob"), "conll"),
     **dict.fromkeys((".fasta", ".fa", ".fna", ".ffn", ".fastq", ".fq"), "dna"),
     **dict.fromkeys((".wav", ".flac", ".ogg"), "audio"),
@@ -31,12 +33,25 @@ _ENDINGS: dict[str, Kind] = {
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".idx"), "images"),
 }
 _COMPRESSED = {".gz", ".xz", ".bz2", ".zst"}
+_IDX = re.compile(r"[-.]idx\d-ubyte$")
+_STARTS: tuple[tuple[re.Pattern[bytes], Kind], ...] = (
+    (re.compile(rb"(#.*\n)*>[^\n]+\n\s*[A-Za-z*\s-]+(\n|$)"), "dna"),
+    (re.compile(rb"@[^\n]+\n[A-Za-z.]+\r?\n\+"), "dna"),
+    (re.compile(rb'PAR1|(\xef\xbb\xbf)?\s*\{\s*"'), "text"),
+    (re.compile(rb"RIFF....WAVE|fLaC|OggS", re.DOTALL), "audio"),
+    (re.compile(rb"RIFF....AVI |....ftyp|\x1aE\xdf\xa3", re.DOTALL), "video"),
+    (re.compile(rb"\x89PNG|\xff\xd8\xff|\0\0\x08[\x01-\x04]"), "images"),
+)
+_DNA_TEXT = re.compile(rb"(#.*\n)*>[^\n]+\n[ACGTURYSWKMBDHVNacgturyswkmbdhvn\s]{10,}(>|$)")
+_OF_LINES = ("text", "conll", "dna")
+"""Kinds that standard input may hold."""
+_LISTED = 3
 
 
 def open_records(
     paths: Sequence[str | Path], settings: ReadSettings | None = None, labelled: bool = True
 ) -> Reader:
-    """The reader for files of one kind, or for the files below folders.
+    """The reader for files of one kind, for the files of that kind below folders, or for standard input (`-`).
 
     With `labelled=False` records need no label (their label is None where the files have none): for predictions.
 
@@ -45,24 +60,40 @@ def open_records(
         MissingExtra: the package that reads this kind is not installed; the text says how to install it.
     """
     settings = settings or ReadSettings()
-    files = list(_files(paths))
+    found = list(_files(paths))
+    files = [path for path, _ in found]
     kind = settings.kind if settings.kind != "auto" else _common_kind(files)
+    if Path(STANDARD_INPUT) in files and kind not in _OF_LINES:
+        raise DataError(f"standard input must hold {', '.join(_OF_LINES)}, got {kind}; name files")
+    left = _strangers([path for path, below in found if below], kind) if kind in _OF_LINES else set()
     module, name = _READERS[kind]
-    reader: Reader = getattr(import_module(module), name)(files, settings, labelled)
+    wanted = [path for path in files if path not in left]
+    reader: Reader = getattr(import_module(module), name)(wanted, settings, labelled)
+    if left:
+        names = sorted(path.name for path in left)
+        listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+        reader.notes.append(f"left out, by their names not {kind}: {listed} ({len(names)})")
     return reader
 
 
-def _files(paths: Sequence[str | Path]) -> Iterator[Path]:
+def _strangers(below: Sequence[Path], kind: Kind) -> set[Path]:
+    """Files below folders that by their names are not of this kind, unless none is: then names say nothing."""
+    others = {path for path in below if _by_name(path) != kind}
+    return others if len(others) < len(below) else set()
+
+
+def _files(paths: Sequence[str | Path]) -> Iterator[tuple[Path, bool]]:
+    """Every file, and whether it was found below a folder."""
     if not paths:
         raise DataError("no data was named; give a file or a folder")
     for path in map(Path, paths):
         if path.is_dir():
-            found = list(_below(path))
+            found = [(each, True) for each in _below(path)]
             if not found:
                 raise DataError(f"{path}: no file in this folder; name one that holds the data")
             yield from found
-        elif path.exists():
-            yield path
+        elif str(path) == STANDARD_INPUT or path.exists():
+            yield path, False
         else:
             raise DataError(f"{path}: no such file or folder; check the path")
 
@@ -77,26 +108,51 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def kind_of(path: Path) -> Kind | None:
-    """What a file holds by its name (`.gz` and the like looked through), or None."""
+    """What a file holds by its name (`.gz` and the like looked through), else by its first bytes, or None."""
+    kind = _by_name(path)
+    if kind is None:
+        start = beginning(path)
+        return next((found for pattern, found in _STARTS if pattern.match(start)), None)
+    if path.suffix.lower() == ".txt" and kind == "text":
+        return "dna" if _DNA_TEXT.match(beginning(path)) else kind
+    return kind
+
+
+def _by_name(path: Path) -> Kind | None:
     endings = [ending.lower() for ending in path.suffixes]
+    name = path.name.lower()
     if endings and endings[-1] in _COMPRESSED:
-        endings.pop()
+        name = name.removesuffix(endings.pop())
+    if _IDX.search(name):
+        return "images"
+    if endings[-1:] == [".txt"] and _ENDINGS.get(endings[-2] if len(endings) > 1 else "") in _OF_LINES:
+        endings.pop()  # a.conll.txt
     return _ENDINGS.get(endings[-1]) if endings else None
 
 
 def _common_kind(files: Sequence[Path]) -> Kind:
-    kinds: dict[Kind, Path] = {}
-    for path in files:
-        kind = kind_of(path)
-        if kind is not None:
-            kinds.setdefault(kind, path)
+    kinds = _first_of_each(files, _by_name)
+    if "text" in kinds and (better := kind_of(kinds["text"])) is not None:
+        kinds[better] = kinds.pop("text")
+    kinds = kinds or _first_of_each(files, kind_of)
     if len(kinds) > 1:
-        several = ", ".join(f"{kind} ({path.name})" for kind, path in kinds.items())
+        several = ", ".join(f"{kind} ({name_of(path)})" for kind, path in kinds.items())
         raise DataError(
             f"files must be of one kind, got {several}; name one kind with --kind, or other files"
         )
+    if not kinds and Path(STANDARD_INPUT) in files:
+        return "text"
     if not kinds:
         raise DataError(
-            f"{files[0]}: the name does not say what it holds; name it with --kind ({', '.join(_READERS)})"
+            f"{files[0]}: neither name nor beginning say what it holds; name it with --kind ({', '.join(_READERS)})"
         )
     return next(iter(kinds))
+
+
+def _first_of_each(files: Sequence[Path], kind_by: Callable[[Path], Kind | None]) -> dict[Kind, Path]:
+    kinds: dict[Kind, Path] = {}
+    for path in files:
+        kind = kind_by(path)
+        if kind is not None:
+            kinds.setdefault(kind, path)
+    return kinds

@@ -50,7 +50,7 @@ class TableReader:
         self._files, self._settings, self._labelled = list(files), settings or ReadSettings(), labelled
         self.facts: dict[str, Any] = {}
         self.notes: list[str] = []
-        self._tables = {path for path in files if _is_table(path, self._settings)}
+        self._tables = _tables(files, self._settings)
         plain = [path for path in files if path not in self._tables]
         if (
             self._settings.label is None
@@ -164,6 +164,13 @@ class TableReader:
                 yield Record(text, label, place)
         if place.line is None:
             raise DataError(f"{place}: the file is empty; name a file with text")
+
+
+def _tables(files: Sequence[Path], settings: ReadSettings) -> set[Path]:
+    """The files that are tables; plain texts are all what the first of them is, there may be many."""
+    texts = [path for path in files if path.suffix.lower() == ".txt"]
+    alike = set(texts) if texts and _is_table(texts[0], settings) else set()
+    return alike | {path for path in files if path.suffix.lower() != ".txt" and _is_table(path, settings)}
 
 
 def _is_table(path: Path, settings: ReadSettings) -> bool:
