@@ -116,7 +116,8 @@ class Gates(Finding):
             return "No gate of this cell keeps a state"
         longest = max(keeping, key=lambda gate: float(np.median(_times(gate))))
         middle, high = np.quantile(_times(longest), (0.5, 0.9))
-        return f"Half of {longest.layer} keep {longest.keeps} for {middle:.1f} steps or more, a tenth for {high:.0f}"
+        kept = f"keep {longest.keeps} for {middle:.1f} steps or more, a tenth for {high:.0f}"
+        return f"Half of the units of {longest.layer} {kept}"
 
 
 def _times(gate: Gate) -> Array:

@@ -99,7 +99,8 @@ class GradientFlow(Finding):
                 figure.add_vline(
                     x=self.memories[number], line={"color": colour(number), "dash": "dot", "width": 1}
                 )
-        figure.update_yaxes(type="log", exponentformat="power")
+        figure.update_yaxes(type="log", exponentformat="power", dtick=1)
+        figure.update_layout(showlegend=len(self.layers) > 1)
         return figure
 
     def _add_band(self, figure: Figure, number: int) -> None:

@@ -99,7 +99,7 @@ class Memorization(Finding):
             for s, p in zip(self.guesses[row], self.guess_probabilities[row], strict=True)
         )
         true = f"{visible(self.characters[position])} ({self.probabilities[row]:.0%})"
-        return f"{name + ': ' if name else ''}what moved the prediction of {true}; expected {guessed}"
+        return f"{f'{name}: what' if name else 'What'} moved the prediction of {true}; expected {guessed}"
 
     def _text(self, position: int) -> object:
         from plotly.graph_objects import Heatmap
@@ -157,7 +157,7 @@ class Memorizations(Finding):
             figure.add_scatter(
                 x=np.arange(one.window), y=one.by_lag, name=name, showlegend=bool(name), mode="lines"
             )
-        figure.update_yaxes(type="log", exponentformat="power")
+        figure.update_yaxes(type="log", exponentformat="power", dtick=1)
         return figure
 
 
