@@ -130,7 +130,7 @@ def _sentences(path: Path, layout: _Layout, settings: ReadSettings) -> Iterator[
             continue
         if not words:
             start = number
-        word, tag = _word_and_tag(Place(file, number), cells, layout)
+        word, tag = _word_and_tag(file, number, cells, layout)
         words.append(word)
         tags.append(tag)
     if not found:
@@ -156,18 +156,20 @@ def _passed_over(cells: Sequence[str], layout: _Layout) -> bool:
     return layout.conllu and not cells[0].isdecimal() and _CONLLU_ID.fullmatch(cells[0]) is not None
 
 
-def _word_and_tag(place: Place, cells: Sequence[str], layout: _Layout) -> tuple[str, str]:
+def _word_and_tag(file: str, line: int, cells: Sequence[str], layout: _Layout) -> tuple[str, str]:
     if len(cells) != layout.width:
         many = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
         raise DataError(
-            f"{place}: {many} where the first line has {layout.width}; each line must hold a word and its tag, or "
-            "name the separator with --delimiter (tab, space)"
+            f"{file}, line {line}: {many} where the first line has {layout.width}; each line must hold a word and its "
+            "tag, or name the separator with --delimiter (tab, space)"
         )
     word, tag = cells[layout.word].strip(), "" if layout.tag is None else cells[layout.tag].strip()
     if not word:
-        raise DataError(f"{place}: no word in column {layout.word + 1}; add it, or remove the line")
+        raise DataError(
+            f"{file}, line {line}: no word in column {layout.word + 1}; add it, or remove the line"
+        )
     if layout.tag is not None and not tag:
-        raise DataError(f"{place}: no tag in column {layout.tag + 1}; add it, or remove the line")
+        raise DataError(f"{file}, line {line}: no tag in column {layout.tag + 1}; add it, or remove the line")
     return word, tag
 
 

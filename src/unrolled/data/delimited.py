@@ -24,6 +24,8 @@ SAMPLE_CHARACTERS = 1 << 24
 _LONGEST_CELL = 1 << 28
 """Characters; more than that is a quotation mark that never closes."""
 _BATCH = 1024
+_JSON = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+"""Numbers stay as they are written."""
 _LISTED = 20
 
 
@@ -263,7 +265,7 @@ def _objects(file: str, lines: Iterable[str]) -> Iterator[tuple[int, dict[str, A
         if not line.strip():
             continue
         try:
-            content = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+            content = _JSON.decode(line)
             if "\\ud" in line or "\\uD" in line:
                 json.dumps(
                     content, ensure_ascii=False
