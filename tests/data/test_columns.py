@@ -48,6 +48,11 @@ def test_columns_by_what_they_hold():
     assert guessed("pqrs", *rows, text="r") == Columns(2, 3)
 
 
+def test_of_columns_with_as_many_values_the_last_is_the_label():
+    rows = [("ab"[i % 2], f"this is text number {i}", "cd"[i % 2]) for i in range(40)]
+    assert guessed("pqr", *rows) == Columns(1, 2)
+
+
 def test_a_name_is_not_believed_where_the_column_says_otherwise():
     rows = [(f"text {i}", str(i / 7), "ab"[i % 2]) for i in range(40)]
     assert guessed(("text", "score", "z"), *rows) == Columns(0, 2)

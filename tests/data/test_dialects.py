@@ -45,6 +45,12 @@ def test_with_tabs_a_quotation_mark_may_begin_a_cell():
     assert list(dialect_of(quoted).reader(quoted)) == [["two\nlines", "pos"], ["plain", "neg"]]
 
 
+@pytest.mark.parametrize("line", ['"open,b\n', '"closed" too early,b\n'])
+def test_quotes_that_do_not_fit_are_an_error(line):
+    with pytest.raises(csv.Error):
+        list(dialect_of(["a,b\n"], ",").reader([line]))
+
+
 def test_a_sample_that_is_cut_off_inside_quotes():
     assert dialect_of(["a;b\n", '"c";d\n', '"e\n', "f\n"]).delimiter == ";"
 

@@ -78,6 +78,12 @@ def test_a_text_that_is_fasta(tmp_path, data, kind):
     assert kind_of(written(tmp_path, "a.txt", data)) == kind
 
 
+def test_a_text_that_is_fasta_is_read_as_dna(tmp_path):
+    pytest.importorskip("dnaio")
+    (record,) = open_records([written(tmp_path, "a.txt", ">a\nACGTACGTAC\nAC\n")], labelled=False)
+    assert record.values == "ACGTACGTACAC"
+
+
 def test_files_are_read_in_the_order_given(tmp_path):
     b, a = written(tmp_path, "b.csv", "text,label\nb,1\n"), written(tmp_path, "f/a.csv", "text,label\na,0\n")
     reader = open_records([b, tmp_path / "f", a])
