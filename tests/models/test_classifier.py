@@ -137,6 +137,19 @@ def test_unknown_symbols_are_drawn_only_while_training():
     assert (front.eval()(symbols) == known).all()
 
 
+def test_the_first_steps_have_vectors_of_their_own():
+    model = Classifier(3, 2, "gru", 4, positions=2, pooling="mean").eval()
+    batch, places = rows([4, 1, 3]), model.places.vectors
+    shifted = [torch.cat([row[:2] + places[: len(row[:2])], row[2:]]) for row in batch.unbind()]
+    plain = Classifier(3, 2, "gru", 4, pooling="mean").eval()
+    plain.load_state_dict({k: v for k, v in model.state_dict().items() if not k.startswith("places")})
+    torch.testing.assert_close(model(batch), plain(Ragged.from_rows(shifted)))
+    with pytest.raises(
+        SettingError, match="positions need learned vectors of the symbols; name an embedding_size"
+    ):
+        Classifier(TEXT, 2, "gru", 4, positions=2)(torch.tensor([[1]]))
+
+
 def test_several_classes_a_row_have_probabilities_of_their_own():
     model = Classifier(3, Labels(["a", "b", "c"], separator="|"), "gru", 4).eval()
     batch = rows([3, 2])

@@ -122,6 +122,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_not(tmp_path):
         {"model": {"minimum_count": 35}},
         {"model": {"unknown": 0.3}},
         {"model": {"ngram": 2}},
+        {"model": {"positions": 3}},
         {"validation": 0.3},
         {"smoothing": 0.1},
         {"batch": 8},

@@ -14,7 +14,7 @@ from unrolled.data.labels import Labels
 from unrolled.equations import Cell
 from unrolled.layers.ragged import Ragged
 from unrolled.layers.recurrent import Recurrent
-from unrolled.models.front import front_of
+from unrolled.models.front import Places, front_of
 from unrolled.models.kept import Kept
 from unrolled.models.pooling import Pooling
 
@@ -33,6 +33,8 @@ class Classifier(Kept):
         embedding_size: I of a learned embedding of text (None: one-hot) or of what pictures are turned into.
         dropout: of the front's output, between layers, and of the pooled vector.
         unknown: share of the symbols of a text read as `<unk>` while training.
+        positions: so many first steps have a learned vector each, added to what is read there: where the place in the
+            sequence counts, as in windows cut out around a site of DNA.
 
     Example:
         >>> model = Classifier(3, ["no", "yes"], "gru", hidden_size=8, pooling="mean")
@@ -59,6 +61,7 @@ class Classifier(Kept):
         embedding_size: int | None = None,
         dropout: float = 0.0,
         unknown: float = 0.0,
+        positions: int = 0,
         reading: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -74,8 +77,10 @@ class Classifier(Kept):
             "embedding_size": embedding_size,
             "dropout": dropout,
             "unknown": unknown,
+            "positions": positions,
         }
         self.front = front_of(self.input, embedding_size, unknown)
+        self.places = Places(positions, self.front.size) if positions else None
         self.recurrent = Recurrent(
             self.cell,
             self.front.size,
@@ -93,6 +98,8 @@ class Classifier(Kept):
         """A ragged batch, or (T, B, ...) with the `lengths` (B,) of its rows, to logits (B, C)."""
         batch = x if isinstance(x, Ragged) else Ragged.from_padded(x, lengths)
         values = self.front(batch.values)
+        if self.places is not None:
+            values = self.places(batch.with_values(values))
         if values.is_floating_point():
             values = self.dropout(values)
         outputs, _ = self.recurrent(batch.with_values(values))

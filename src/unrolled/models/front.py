@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from unrolled.data.inputs import UNKNOWN, FrameInput, Input, PictureInput, TextInput
 from unrolled.errors import SettingError
+from unrolled.layers.ragged import Ragged
 
 _PIXELS = 255
 _AT_ONCE = 256
@@ -78,6 +79,22 @@ class Pictures(nn.Module):
         features = [self.convolutions(part).flatten(1) for part in scaled.split(_AT_ONCE)]
         vectors: Tensor = self.linear(torch.cat(features))
         return vectors.relu()
+
+
+class Places(nn.Module):
+    """Adds a learned vector to each of the first `positions` steps of every row: x_t + p_t, (N, I) to (N, I)."""
+
+    def __init__(self, positions: int, size: int) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.empty(positions, size))
+        nn.init.normal_(self.vectors, std=0.1)
+
+    def forward(self, batch: Ragged) -> Tensor:
+        if not batch.values.is_floating_point():
+            raise SettingError("positions need learned vectors of the symbols; name an embedding_size")
+        known, steps = len(self.vectors), torch.cat([torch.arange(n) for n in batch.lengths.tolist()])
+        early = (steps < known).nonzero().flatten().to(batch.device)
+        return batch.values.index_add(0, early, self.vectors[steps.to(batch.device)[early]])
 
 
 Front = Symbols | Frames | Pictures

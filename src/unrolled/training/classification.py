@@ -210,6 +210,7 @@ def built(
         embedding_size=embedding,
         dropout=settings.dropout,
         unknown=settings.unknown,
+        positions=settings.positions,
         reading={**reading.model_dump(exclude_none=True), **reader.facts, "kind": reader.kind},
     )
 

@@ -35,6 +35,11 @@ class ClassifierSettings(Settings):
     ngram: int = Field(
         1, ge=1, le=8, description="Neighbouring symbols that are read as one, overlapping; 3 suits DNA."
     )
+    positions: int = Field(
+        0,
+        ge=0,
+        description="Learn a vector for each of so many first steps and add it: for windows cut around a site.",
+    )
     lower: bool = Field(True, description="Read capital letters as small ones.")
     minimum_count: int = Field(1, ge=1, description="Symbols that occur less often are read as `<unk>`.")
     unknown: float = Field(
