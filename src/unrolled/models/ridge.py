@@ -159,7 +159,7 @@ class TriangularRoot(Regression):
     """A regression that keeps the triangular root of the sums of squares, R with R'R = [1 F Y]'[1 F Y].
 
     As large as the sums, and no digit is lost by squaring: strengths down to about 1e-30 times the mean square of the
-    features make a difference. It takes about four times as long to collect. Rows wait until there are 2n of them.
+    features make a difference. It takes two to four times as long. Rows wait until there are 2n of them.
 
     Paper: Golub & Van Loan, Matrix Computations, 5.3 (least squares by QR).
     """
