@@ -161,13 +161,12 @@ def _recurrent(
     """Name and value of every square matrix that multiplies something made of a state and feeds the next one."""
     simple = simplify(replace(graph, labels=()))
     reads = states_read(simple)
-    past = _reads_past(simple)
     feeding = reachable(simple.nodes, list(simple.next_states))
     matrices = _Matrices(simple, parameters, letters)
     found: dict[str, Array] = {}
     for i in sorted(feeding, key=lambda i: matrices.rank(i)):
         node = simple.nodes[i]
-        if node.operation != "matmul" or not (reads[node.operands[1]] or past[node.operands[1]]):
+        if node.operation != "matmul" or not reads[node.operands[1]]:
             continue
         value, name = matrices.value(node.operands[0]), matrices.name(node.operands[0], node.operands[1])
         rows, columns = value.shape
@@ -176,14 +175,6 @@ def _recurrent(
         elif rows % columns == 0:
             found |= {f"{name}[{k}]": block for k, block in enumerate(np.split(value, rows // columns))}
     return list(found.items())
-
-
-def _reads_past(graph: Graph) -> list[bool]:
-    """For every node whether it depends on a delayed state."""
-    found: list[bool] = []
-    for node in graph.nodes:
-        found.append(node.operation == "delayed" or any(found[i] for i in node.operands))
-    return found
 
 
 @dataclass(frozen=True)
