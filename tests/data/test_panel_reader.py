@@ -204,3 +204,37 @@ def test_panels_in_memory():
         Panel.of([[1.0, float("nan")]])
     with pytest.raises(DataError, match="same K"):
         Panel.of([np.zeros((3, 1)), np.zeros((3, 2))])
+
+
+def test_arrays_hold_one_series_each(tmp_path):
+    path = tmp_path / "a.npz"
+    values = np.random.default_rng(0).normal(size=(3, 7, 2))
+    np.savez(path, x=values)
+    panel = read(path)
+    assert (panel.targets, len(panel)) == (("2",), 3)
+    np.testing.assert_array_equal(panel.series[1].values[:, 0], values[1, :, 1])
+    both = read(path, target="2,1")
+    np.testing.assert_array_equal(both.series[2].values, values[2][:, ::-1])
+    further = read(path, target="1", inputs="2")
+    np.testing.assert_array_equal(further.series[0].inputs[:, 0], values[0, :, 1])
+    assert len({one.name for one in panel}) == 3
+    with pytest.raises(DataError, match="--target must name channels from 1 to 2, got '3'"):
+        read(path, target="3")
+    with pytest.raises(SettingError, match="have no columns of names or dates"):
+        read(path, series="1")
+
+
+def test_what_is_missing_in_arrays_is_refused_or_filled(tmp_path):
+    path = tmp_path / "a.npz"
+    values = np.arange(10.0).reshape(2, 5, 1)
+    values[1, 2] = np.nan
+    np.savez(path, x=values)
+    with pytest.raises(DataError, match=r"a.npz, series 2, step 3: channel 1 is missing.*--fill linear"):
+        read(path)
+    assert read(path, fill="linear").series[1].values[:, 0].tolist() == [5, 6, 7, 8, 9]
+
+
+def test_ts_files(tmp_path):
+    path = tmp_path / "a.ts"
+    path.write_text("@problemName x\n@univariate true\n@classLabel true a b\n@data\n1,2,3:a\n4,5:b\n")
+    assert [one.values[:, 0].tolist() for one in read(path)] == [[1, 2, 3], [4, 5]]

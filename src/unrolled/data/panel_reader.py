@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,11 +16,11 @@ from unrolled.data.dates import form_of, parsed
 from unrolled.data.delimited import Table, open_table
 from unrolled.data.dialects import dialect_of, folded
 from unrolled.data.lines import text_lines
+from unrolled.data.npz import npz_series
 from unrolled.data.panel import Numbers, Panel, Series
 from unrolled.data.panel_settings import PanelSettings, listed
-from unrolled.data.readers import open_records
-from unrolled.data.settings import ReadSettings
-from unrolled.data.steps import Rows, as_series
+from unrolled.data.steps import Rows, as_series, without_missing
+from unrolled.data.ts import ts_series
 from unrolled.errors import DataError, SettingError
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
@@ -270,12 +271,7 @@ def _from_arrays(files: Sequence[Path], settings: PanelSettings) -> Panel:
     """Each sequence is a series, and its channels, named 1 to I, are the columns."""
     if settings.series or settings.date not in (None, "none"):
         raise SettingError("files of arrays have no columns of names or dates; leave out --series and --date")
-    arrays: list[tuple[str, Numbers]] = []
-    for record in open_records(files, ReadSettings(kind="series"), labelled=False):
-        values = np.asarray(record.values, np.float64)
-        if not np.isfinite(values).all():
-            raise DataError(f"{record.place}: values must be finite numbers; fill in what is missing first")
-        arrays.append((str(record.place), values))
+    arrays = [pair for path in files for pair in _arrays(path, settings)]
     if not arrays:
         raise DataError(f"{files[0]}: no series in this file; give at least one")
     width = arrays[0][1].shape[1]
@@ -287,14 +283,37 @@ def _from_arrays(files: Sequence[Path], settings: PanelSettings) -> Panel:
     if known:
         raise SettingError("--known needs a table, whose last rows hold what is known; leave it out")
     targets = channels(settings.target, "--target") or [width - 1]
-    series = tuple(
-        Series(place, place, values[:, targets], values[:, inputs], np.zeros((0, len(inputs))))
-        for place, values in arrays
-    )
-    names = tuple(str(i + 1) for i in targets), tuple(str(i + 1) for i in inputs)
-    facts = {"target": ",".join(names[0])} | ({"with": ",".join(names[1])} if inputs else {})
-    note = f"{len(arrays):,} series of {width} channels; forecast: {', '.join(names[0])}"
-    return Panel(series, *names, (False,) * len(inputs), facts, (note,))
+    notes: list[str] = []
+    series = []
+    for place, values in arrays:
+        if values.shape[1] != width:
+            raise DataError(
+                f"{place}: must have the {width} channels of the first, got {values.shape[1]}; correct it"
+            )
+        used = [*targets, *inputs]
+        names = [f"channel {i + 1}" for i in used]
+        whole = without_missing(values[:, used], partial(_step, place), names, settings.fill, notes)
+        cut = len(targets)
+        series.append(Series(place, place, whole[:, :cut], whole[:, cut:], np.zeros((0, len(inputs)))))
+    columns = tuple(str(i + 1) for i in targets), tuple(str(i + 1) for i in inputs)
+    given = {"target": ",".join(columns[0]), "with": ",".join(columns[1]), "fill": settings.fill}
+    facts = {name: value for name, value in given.items() if value}
+    note = f"{len(arrays):,} series of {width} channels; forecast: {', '.join(columns[0])}"
+    return Panel(tuple(series), *columns, (False,) * len(inputs), facts, (note, *notes))
+
+
+def _step(place: str, step: int) -> str:
+    return f"{place}, step {step + 1}"
+
+
+def _arrays(path: Path, settings: PanelSettings) -> Iterator[tuple[str, Numbers]]:
+    """Each series of a file with its place."""
+    if path.suffix.lower() == ".npz":
+        for values, _, _, columns in npz_series(path):
+            yield f"{path}, series {columns['series']}", values
+    else:
+        for values, _, place in ts_series(path, settings.encoding):
+            yield str(place), values
 
 
 def _channel(name: str, width: int, option: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -59,7 +59,9 @@ def as_series(
         frequency = None
     steps = _steps(numbers, len(columns.targets), known)
     future = numbers[steps:, len(columns.targets) :]
-    numbers = _without_missing(rows.file, numbers[:steps], lines, columns, fill, notes)
+    numbers = without_missing(
+        numbers[:steps], lambda t: f"{rows.file}, line {lines[t]}", columns.numbers, fill, notes
+    )
     if np.isnan(future[:, np.array(known, bool)]).any():
         row = int(np.isnan(future[:, np.array(known, bool)]).any(1).argmax())
         raise DataError(
@@ -142,38 +144,35 @@ def _steps(numbers: Numbers, targets: int, known: tuple[bool, ...]) -> int:
     return int(given[-1]) + 1 if len(given) else 0
 
 
-def _without_missing(
-    file: str,
-    numbers: Numbers,
-    lines: NDArray[np.int64],
-    columns: Columns,
-    fill: str | None,
-    notes: list[str],
+def without_missing(
+    numbers: Numbers, place: Callable[[int], str], names: Sequence[str], fill: str | None, notes: list[str]
 ) -> Numbers:
+    """Numbers (T, n) with lines across what is missing, if that is to be filled.
+
+    Raises:
+        DataError: something is missing, and not to be filled or at an end; `place` says where a step stands.
+    """
     missing = np.isnan(numbers)
     if not missing.any():
         return numbers
-    row, column = (int(k) for k in np.argwhere(missing)[0])
-    inner = fill == "linear" and not missing[[0, -1]].any()
-    if not inner:
-        if fill == "linear":
-            row, column = (int(k) for k in np.argwhere(missing & _at_an_end(missing))[0])
+    at_end = missing & _ends(missing)
+    if fill != "linear" or at_end.any():
+        row, column = (int(k) for k in np.argwhere(at_end if fill == "linear" else missing)[0])
         cure = "a line needs a value on both sides" if fill == "linear" else "or --fill linear"
-        raise DataError(
-            f"{file}, line {lines[row]}: {columns.numbers[column]} is missing; fill it in or remove the row, {cure}"
-        )
+        raise DataError(f"{place(row)}: {names[column]} is missing; fill it in or remove the row, {cure}")
     steps = np.arange(len(numbers))
     filled = numbers.copy()
     for k in np.flatnonzero(missing.any(0)):
         given = ~missing[:, k]
         filled[:, k] = np.interp(steps, steps[given], numbers[given, k])
-    cells = int(missing.sum())
     if not notes:
-        notes.append(f"{file}: {cells:,} missing values filled in by a straight line")
+        notes.append(
+            f"{place(0)}: {int(missing.sum()):,} missing values from here on filled in by a straight line"
+        )
     return filled
 
 
-def _at_an_end(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _ends(missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which rows are the first or the last."""
     ends = np.zeros_like(missing)
     ends[[0, -1]] = True

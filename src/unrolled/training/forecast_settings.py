@@ -103,7 +103,7 @@ class ForecastSettings(TaskSettings):
         gt=0,
         description="Stop after so many passes over the data. [default: 6 to 300, by the data's size]",
     )
-    validate_every: int | None = Field(  # type: ignore[assignment]
+    validate_every: int | None = Field(
         None, ge=1, description="Updates between two validations. [default: one pass, 25 to 200 updates]"
     )
     patience: int = Field(
