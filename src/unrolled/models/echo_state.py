@@ -72,9 +72,10 @@ class EchoStateNetwork(nn.Module):
             (of the backward direction, the one of the first step) or the mean of all of them.
         reads_input: the readout also sees what the first layer reads.
         washout: steps at the begin of a row that do not count in `fit`, nor in the mean.
-        sparse: multiply recurrent matrices in compressed rows. Microseconds a step of the leaky cell on one thread,
-            native dense against sparse at density 0.01 / 0.1: 400 units alone 38 against 21 / 33, 1000 units alone 166
-            against 30 / 138, in 64 rows 1209 against 418 / 657; 4000 units alone 3228 against 234 / 2816.
+        sparse: multiply recurrent matrices in compressed rows, for large reservoirs that are very sparse. Against the
+            native dense run, leaky cell, float32, one thread, for 1 / 16 / 64 rows: 0.1 / 0.7 / 0.6 times as fast
+            with 400 units of density 0.01, 2.6 / 1.7 / 0.8 with 1000, 2.3 / 5.7 / 3.2 with 4000; at density 0.1
+            0.7 / 0.9 / 1.2 with 1000 and 0.8 / 3.6 / 1.6 with 4000 (a busy machine; measure on yours).
         seed: of all that is drawn.
         dtype: "float32" or "float64".
 
