@@ -34,6 +34,7 @@ def evaluate(
     label: Annotated[str | None, Parameter(group=DATA)] = None,
     encoding: Annotated[str | None, Parameter(group=DATA)] = None,
     delimiter: Annotated[str | None, Parameter(group=DATA)] = None,
+    last: float | None = None,
     json: Switch = False,
 ) -> None:
     """How good a trained model is on data it has not seen, beside a rule that is trivial.
@@ -63,13 +64,18 @@ def evaluate(
         Encoding of these files, such as latin-1.
     delimiter
         What separates the columns of these files.
+    last
+        Of series without dates: the share at the end of each to forecast and judge, from 0 to 1. With dates it is what
+        comes after the training.
     json
         Print one JSON object instead of tables.
     """
-    refuse_options(paths, ["text", "label", "encoding", "delimiter", "json"], "unrolled evaluate")
+    refuse_options(paths, ["text", "label", "encoding", "delimiter", "last", "json"], "unrolled evaluate")
     model = task_model(run)
+    only_for(model, "forecaster", last=last)
     given = {"text": text, "label": label, "encoding": encoding, "delimiter": delimiter}
-    result = task_module(model).evaluate(model, paths, reading_of(model, given))
+    options = {} if last is None else {"last": last}
+    result = task_module(model).evaluate(model, paths, reading_of(model, given), **options)
     if json:
         print(json_format.dumps(result.to_dict()))
     else:
@@ -92,6 +98,17 @@ def task_model(run: Path) -> Kept:
             "unrolled score for texts"
         )
     return model
+
+
+def only_for(model: Kept, architecture: str, **options: object) -> None:
+    """Refuse options that mean nothing for this model."""
+    from unrolled.errors import SettingError
+
+    for name, value in options.items():
+        if value is not None and model.architecture != architecture:
+            raise SettingError(
+                f"--{name} is for a {architecture}, this run holds a {model.architecture}; leave it out"
+            )
 
 
 def task_module(model: Kept) -> Any:

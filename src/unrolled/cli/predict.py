@@ -12,8 +12,8 @@ from typing import IO, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from unrolled.cli.evaluate import reading_of, task_model, task_module
-from unrolled.cli.options import Switch, refuse_options
+from unrolled.cli.evaluate import only_for, reading_of, task_model, task_module
+from unrolled.cli.options import Switch, Whole, refuse_options
 
 DATA = Group("Data", sort_key=1)
 
@@ -25,6 +25,8 @@ def predict(
     output: Path | None = None,
     form: Annotated[Literal["csv", "jsonl", "conll"] | None, Parameter(name="--format")] = None,
     probabilities: Switch = False,
+    steps: Whole | None = None,
+    figure: Path | None = None,
     text: Annotated[str | None, Parameter(group=DATA)] = None,
     label: Annotated[str | None, Parameter(group=DATA)] = None,
     encoding: Annotated[str | None, Parameter(group=DATA)] = None,
@@ -40,6 +42,7 @@ def predict(
     - `unrolled predict runs/reviews new.csv --output answers.csv --probabilities`
     - `unrolled predict runs/names text.conll --format conll`
     - `unrolled predict runs/digits recordings/ --format jsonl`
+    - `unrolled predict runs/sales sales.csv --steps 24 --figure next.html`
 
     Parameters
     ----------
@@ -54,6 +57,10 @@ def predict(
         [default: by the ending of --output, else csv; for taggers conll]
     probabilities
         Add the probability of every class.
+    steps
+        Forecasters: how many steps to forecast. [default: the horizon it was trained for]
+    figure
+        Forecasters: also draw the forecast into this HTML file, which needs no network.
     text
         Column of the text, where it is named otherwise than in training.
     label
@@ -63,11 +70,12 @@ def predict(
     delimiter
         What separates the columns of these files.
     """
-    known = ["output", "format", "probabilities", "text", "label", "encoding", "delimiter"]
+    known = ["output", "format", "probabilities", "steps", "figure", "text", "label", "encoding", "delimiter"]
     refuse_options(paths, known, "unrolled predict")
     from unrolled.errors import SettingError
 
     model = task_model(run)
+    only_for(model, "forecaster", steps=steps, figure=figure)
     usual = "conll" if model.architecture == "tagger" else "csv"
     chosen = form or _form_of(output) or usual
     if chosen == "conll" and model.architecture != "tagger":
@@ -76,10 +84,14 @@ def predict(
         )
     given = {"text": text, "label": label, "encoding": encoding, "delimiter": delimiter}
     module = task_module(model)
+    reading = reading_of(model, given)
+    options = {} if steps is None else {"steps": steps}
+    if figure is not None:
+        module.figure(model, paths, reading, **options).write_html(figure)
     if chosen == "conll":
-        lines = module.conll(model, paths, reading_of(model, given), probabilities)
+        lines = module.conll(model, paths, reading, probabilities)
     else:
-        rows = module.predict(model, paths, reading_of(model, given), probabilities)
+        rows = module.predict(model, paths, reading, probabilities, **options)
         lines = (
             _as_csv(rows) if chosen == "csv" else (json_format.dumps(row, ensure_ascii=False) for row in rows)
         )

@@ -11,6 +11,8 @@ from cyclopts import App, Group, Parameter
 
 from unrolled.cli.options import Switch, refuse_options
 from unrolled.cli.train_classify import classify
+from unrolled.cli.train_forecast import forecast
+from unrolled.cli.train_tag import tag
 from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
 
 app = App(name="train", help="Train a model on your own data.", help_format="markdown", help_epilogue="")
@@ -79,3 +81,5 @@ def _options() -> list[str]:
 
 
 app.command(classify, usage="Usage: unrolled train classify DATA... [OPTIONS]")
+app.command(tag, usage="Usage: unrolled train tag DATA... [OPTIONS]")
+app.command(forecast, usage="Usage: unrolled train forecast DATA... [OPTIONS]")
