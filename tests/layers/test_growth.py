@@ -12,6 +12,7 @@ from unrolled.equations import Cell
 from unrolled.errors import SettingError
 from unrolled.layers import Recurrent, growth
 from unrolled.layers.growth import signal_growth
+from unrolled.layers.state import CellState, State
 
 LINEAR = Cell.from_text("@cell\ndef linear(x, h, *, W, U):\n    return W @ x + U @ h\n")
 T, B, I = 12, 3, 2
@@ -103,6 +104,29 @@ def test_jacobians_against_finite_differences_of_the_oracle(cell):
         product, state = jacobian @ product, one_step(layer, inputs, state)
     if cell != "indrnn":  # whose rectified units may all have died
         assert float(found.growth[0]) == pytest.approx(np.linalg.norm(product, 2) ** (1 / T), rel=1e-4)
+
+
+@pytest.mark.parametrize("cell", ["skip_in_time", "clockwork", "lstm", "gru"])
+def test_the_product_of_the_steps_is_the_derivative_of_the_whole(cell):
+    """Of all that is carried at the end by all at the start: histories, clocks and two layers included."""
+    torch.manual_seed(3)
+    layer = Recurrent(cell, I, 8, 2, dtype=torch.float64, engine="reference")
+    _, start = layer(drawn(6, 1, I).double())
+    x, shapes = drawn(5, 1, I).double(), [v.shape for c in start.cells for v in c.values.values()]
+
+    def end(flat):
+        parts = iter(flat.split([shape.numel() for shape in shapes]))
+        cells = [
+            CellState({n: next(parts).reshape(v.shape) for n, v in c.values.items()}, c.clock)
+            for c in start.cells
+        ]
+        _, after = layer(x, State(cells))
+        return torch.cat([v.flatten() for c in after.cells for v in c.values.values()])
+
+    flat = torch.cat([v.detach().flatten() for c in start.cells for v in c.values.values()])
+    whole = torch.autograd.functional.jacobian(end, flat)
+    found = signal_growth(layer, x, start)
+    assert found.rate == pytest.approx(float(torch.linalg.matrix_norm(whole, 2)) ** (1 / 5), rel=1e-6)
 
 
 @pytest.mark.parametrize("cell", ["elman", "lstm", "gru", "skip_in_time", "clockwork"])

@@ -124,6 +124,12 @@ def test_forget_opens_the_gate_that_keeps(cell):
         assert torch.equal(found[name], plain[name]), name
 
 
+def test_one_of_two_biases_takes_all_of_it():
+    cell = written("f = sigmoid(W @ x + a + U @ h - b)\nreturn f * h + tanh(W @ x)", "x, h, *, W, U, a, b")
+    found = weights(cell, "uniform+forget:2")
+    assert torch.equal(found["a"] - found["b"], torch.full((H,), 2.0, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("how", ["chrono:9", "forget:1"])
 @pytest.mark.parametrize("cell", sorted(set(catalogue()) - set(KEEPING) - {"lstm_layer_norm"}))
 def test_cells_without_such_a_gate_are_refused_by_name(cell, how):
