@@ -129,22 +129,34 @@ def test_the_configuration_says_what_was_chosen(conll, tmp_path):
     assert config["training"]["batch"] == 4
 
 
-def test_frames_with_a_label_each(tmp_path, monkeypatch):
-    """The label is whether the frame before was positive; read by no reader of ours, so one of the test's own."""
+def frames(draw, steps):
+    """The label is whether the frame before was positive."""
+    values = draw.normal(size=(steps, 1)).astype(np.float32)
+    before = np.concatenate([[[0.0]], values[:-1]])[:, 0]
+    return values, tuple("up" if x > 0 else "down" for x in before)
+
+
+def bases(draw, steps):
+    """The label is whether the base behind is an A."""
+    text = "".join(draw.choice(list("ACGT"), steps))
+    return text, tuple("yes" if base == "A" else "no" for base in text[1:] + "-")
+
+
+@pytest.mark.parametrize("drawn", [frames, bases])
+def test_frames_and_characters_with_a_label_each(tmp_path, monkeypatch, drawn):
+    """No reader of ours gives labels of frames and characters, so one of the test's own does."""
     draw = np.random.default_rng(0)
 
-    class Frames:
-        kind, facts, notes = "series", {}, []
+    class Own:
+        kind, facts, notes = "own", {}, []
 
         def __iter__(self):
-            for k in range(60):
-                values = draw.normal(size=(10, 1)).astype(np.float32)
-                before = np.concatenate([[[0.0]], values[:-1]])[:, 0]
-                yield Record(values, tuple("up" if x > 0 else "down" for x in before), Place("x", k))
+            return (Record(*drawn(draw, 10), Place("x", k)) for k in range(60))
 
-    monkeypatch.setattr("unrolled.training.tagging.open_records", lambda paths, reading: Frames())
+    monkeypatch.setattr("unrolled.training.tagging.open_records", lambda paths, reading: Own())
     training = TagSettings(epochs=8, batch=8, learning_rate=0.05, warmup=5)
-    ended = train_tagger(["x"], None, TaggerSettings(cell="gru", hidden=8), training, run=tmp_path / "run")
+    model = TaggerSettings(cell="gru", hidden=8, dropout=0.0)
+    ended = train_tagger(["x"], None, model, training, run=tmp_path / "run")
     assert ended.outcome.scores["accuracy"] > 0.9
 
 

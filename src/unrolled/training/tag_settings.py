@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
 from unrolled.data.settings import Settings
 from unrolled.training.settings import TaskSettings
+
+_MANY = 20_000
 
 
 class TaggerSettings(Settings):
@@ -16,7 +18,7 @@ class TaggerSettings(Settings):
     cell: str = Field(
         "lstm", description="A cell of the catalogue (`unrolled cells`), or a file of equations."
     )
-    hidden: int = Field(100, ge=1, description="Hidden size H, units in each layer and direction.")
+    hidden: int = Field(128, ge=1, description="Hidden size H, units in each layer and direction.")
     layers: int = Field(1, ge=1, description="Recurrent layers L, one on top of the other.")
     bidirectional: bool = Field(True, description="Read in both directions.")
     output: Literal["crf", "softmax"] = Field(
@@ -30,9 +32,9 @@ class TaggerSettings(Settings):
         ge=1,
         description="Size of what words, characters or pictures are turned into. [default: 64, characters 32]",
     )
-    letters: int = Field(25, ge=1, description="Size of the embedding of the characters of a word.")
+    letters: int = Field(30, ge=1, description="Size of the embedding of the characters of a word.")
     spelling: int = Field(
-        25, ge=0, description="Units of the layer that reads the characters of a word; 0 for none."
+        50, ge=0, description="Units of the layer that reads the characters of a word; 0 for none."
     )
     dropout: float = Field(0.5, ge=0, lt=1, description="Share of the values dropped while training.")
     lower: bool = Field(
@@ -51,6 +53,19 @@ class TaggerSettings(Settings):
 class TagSettings(TaskSettings):
     """The course of training a tagger."""
 
+    batch: int | None = Field(  # type: ignore[assignment]
+        None, ge=1, description="Sequences B of one update. [default: 16, of 20,000 sequences or more 32]"
+    )
+    learning_rate: float = Field(
+        0.002,
+        gt=0,
+        description="Highest step size of Adam; it falls to 0 as half a cosine over the whole run.",
+    )
     validation: float = Field(
         0.1, ge=0, lt=1, description="Share of the sequences kept out to validate on; 0 keeps the last model."
     )
+
+    def chosen(self, sequences: int) -> Self:
+        """As for other tasks, but with smaller batches: a sentence has as many targets as words."""
+        batch = self.batch or (16 if sequences < _MANY else 32)
+        return super(TagSettings, self.model_copy(update={"batch": batch})).chosen(sequences)
