@@ -44,6 +44,7 @@ def test_it_trains_and_says_what_to_do_next(unrolled, text, tmp_path):
         ("--validate-every", 1, "training", "validate_every"),
         ("--patience", 1, "training", "patience"),
         ("--seed", 5, "training", "seed"),
+        ("--probe", 3, "training", "probe"),
         ("--validation", 0.2, "data", "validation"),
         ("--minimum-count", 2, "data", "minimum_count"),
     ],

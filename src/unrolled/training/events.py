@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,7 +64,16 @@ class Sampled:
     text: str
 
 
-Event = Prepared | Updated | Validated | Sampled
+@dataclass(frozen=True)
+class Probed:
+    """A look inside after an update, or before the first: numbers by name. Its seconds are those of the run."""
+
+    update: int
+    seconds: float
+    values: Mapping[str, float | None]
+
+
+Event = Prepared | Updated | Validated | Sampled | Probed
 Report = Callable[[Event], None]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,9 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from unrolled.errors import SettingError
-from unrolled.training.events import Outcome, Report, Sampled, Updated, Validated
+from unrolled.inspection.course import Probe
+from unrolled.inspection.plain import plain
+from unrolled.training.events import Outcome, Probed, Report, Sampled, Updated, Validated
 from unrolled.training.interrupt import Interrupt
 from unrolled.training.objectives import Judgement, Objective
 from unrolled.training.run_folder import RunFolder
@@ -21,13 +23,18 @@ from unrolled.training.settings import CourseSettings
 
 
 def fit(
-    objective: Objective, settings: CourseSettings, run: RunFolder, report: Report = lambda event: None
+    objective: Objective,
+    settings: CourseSettings,
+    run: RunFolder,
+    report: Report = lambda event: None,
+    probes: Sequence[Probe] = (),
 ) -> Outcome:
     """Train until a limit is reached, the validation stops getting better, or Ctrl-C.
 
     The best model by validation is kept in the run's `model`, the newest weights in `checkpoints/last`. Both are
     written before the first update, so a folder that cannot be written is found at once. Every update and
     validation becomes a line of `metrics.jsonl`, every sample a line of `samples.jsonl`, and an event for `report`.
+    So does what the probes find; they look before the first update, and then each as often as it says.
 
     Raises:
         SettingError: the loss or a gradient is not finite; the best model stays.
@@ -36,7 +43,7 @@ def fit(
     Papers: Williams and Peng 1990 (truncated BPTT), Kingma and Ba 2015 (Adam), Pascanu et al. 2013 (clipping).
     """
     with Interrupt() as interrupt:
-        return _Fit(objective, settings, run, report, interrupt).run_to_end()
+        return _Fit(objective, settings, run, report, interrupt, probes).run_to_end()
 
 
 class _Fit:
@@ -47,9 +54,10 @@ class _Fit:
         run: RunFolder,
         report: Report,
         interrupt: Interrupt,
+        probes: Sequence[Probe],
     ) -> None:
         self.objective, self.settings, self.run, self.report = objective, settings, run, report
-        self.interrupt = interrupt
+        self.interrupt, self.probes = interrupt, probes
         self.budget = Budget.of(settings, objective.batches_per_epoch)
         self.parameters = list(objective.model.parameters())
         self.adam = torch.optim.AdamW(
@@ -64,6 +72,7 @@ class _Fit:
 
     def run_to_end(self) -> Outcome:
         self._validate()
+        self._probe()
         reason = self._train()
         if self.losses:
             self._validate()
@@ -89,6 +98,7 @@ class _Fit:
     def _train(self) -> str:
         for batch, state in self._windows():
             self._update(batch, state)
+            self._probe()
             if self.interrupt.requested:
                 return "interrupted"
             if self.fraction >= 1:
@@ -151,6 +161,15 @@ class _Fit:
         )
         self.run.add_metrics({"event": "update", **asdict(event)})
         self.report(event)
+
+    def _probe(self) -> None:
+        values: dict[str, float] = {}
+        for probe in self.probes:
+            values |= probe(self.update) or {}
+        if values:
+            event = Probed(self.update, self.seconds, plain(values))
+            self.run.add_metrics({"event": "probe", **asdict(event)})
+            self.report(event)
 
     def _validate(self) -> None:
         self.objective.model.eval()

@@ -15,6 +15,9 @@ from unrolled.data.text import Document, Texts, read_texts
 from unrolled.data.vocabulary import Ids, Vocabulary
 from unrolled.equations import Cell
 from unrolled.errors import DataError, SettingError
+from unrolled.inspection.course import Probe
+from unrolled.inspection.gradient_flow import gradient_probe
+from unrolled.inspection.spectrum import spectrum_probe
 from unrolled.models.language import LanguageModel
 from unrolled.training.events import Outcome, Prepared, Report
 from unrolled.training.fit import fit
@@ -25,6 +28,9 @@ from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
 
 _LISTED = 8
 """Notes name so many skipped files and unseen characters, and count the others."""
+
+_PROBED, _PROBED_LAGS = 1024, 64
+"""Probes read so many symbols, and look back so many steps from four places in them."""
 
 _ROW, _ROWS = 1024, 64
 """Validation runs in rows of at least `_ROW` characters, at most `_ROWS` of them: one row would be slow."""
@@ -76,7 +82,8 @@ def train_language_model(
     folder = RunFolder("lm", run)
     folder.write_config(_config(paths, data, model, training))
     report(_prepared(folder.path, network, texts, split, objective, training))
-    return Run(folder.path, fit(objective, training, folder, report))
+    probes = _probes(network, split.validation, training)
+    return Run(folder.path, fit(objective, training, folder, report, probes))
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,15 @@ def _first_model(vocabulary: Vocabulary, cell: Cell, settings: ModelSettings, se
             raise SettingError(
                 f"a model with --hidden {settings.hidden} does not fit into memory; use a smaller --hidden"
             ) from error
+
+
+def _probes(model: LanguageModel, validation: Ids, settings: FitSettings) -> tuple[Probe, ...]:
+    """What looks inside while it trains, on the beginning of the text kept out."""
+    if settings.probe is None:
+        return ()
+    text = torch.from_numpy(validation[:_PROBED])
+    lags = min(_PROBED_LAGS, len(text))
+    return gradient_probe(model, text, every=settings.probe, lags=lags), spectrum_probe(model, settings.probe)
 
 
 def _check_length(characters: int, settings: FitSettings) -> None:

@@ -87,6 +87,12 @@ class FitSettings(CourseSettings):
     updates: int | None = Field(
         None, ge=1, description=f"Stop after so many updates. {DEFAULT_UPDATES} if no limit at all is given."
     )
+    probe: int | None = Field(
+        None,
+        ge=1,
+        description="Every so many updates the gradient flow and the spectra are measured; `unrolled inspect` draws "
+        "their course. Without, never. What is learned stays the same.",
+    )
 
     @property
     def update_limit(self) -> int | None:
