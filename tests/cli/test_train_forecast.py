@@ -42,7 +42,7 @@ def test_it_trains_evaluates_and_predicts(unrolled, months, tmp_path, capsys):
     train(months, "--target", "sales", "--horizon", 3, *QUICK, "--run", tmp_path / "run")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("model gru, 1 x 4 units, ")
-    assert lines[0].endswith("parameters; reads windows of 24 steps, forecasts the mean of 3 steps")
+    assert lines[0].endswith("parameters; reads windows of 12 steps, forecasts the mean of 3 steps")
     assert lines[1] == "data  1 series of 96 steps in all, 82 to train on, 14 to validate on"
     assert "note  forecast: sales; dates: Month" in lines
     assert (

@@ -86,12 +86,12 @@ def test_logarithms_there_and_back():
 
 def test_series_are_known_by_name_and_the_only_one_by_being_so():
     scaling = Scaling()
-    scaling.remember("a", U)
+    scaling.remember({"a": U})
     other = U * 100
     assert scaling.levels("a", other, only=False).mean.tolist() == U.mean(0).tolist()
     assert scaling.levels("new", other, only=True).mean.tolist() == U.mean(0).tolist()
     np.testing.assert_allclose(scaling.levels("new", other, only=False).mean, other.mean(0))
-    scaling.remember("b", U)
+    scaling.remember({"a": U, "b": U})
     np.testing.assert_allclose(scaling.levels("new", other, only=True).mean, other.mean(0))
 
 
@@ -103,7 +103,7 @@ def test_inputs_are_scaled_over_all_series():
 
 def test_json_there_and_back():
     scaling = Scaling("series", "season", "both", 12, True)
-    scaling.remember("a", np.log(U))
+    scaling.remember({"a": np.log(U)})
     scaling.fit_inputs(U)
     again = Scaling.from_json(scaling.to_json())
     assert again.to_json() == scaling.to_json()
@@ -112,9 +112,22 @@ def test_json_there_and_back():
 
 def test_what_does_not_fit_is_refused():
     for options, message in (
-        ({"scale": "year"}, "scale must be series, window, got 'year'"),
+        ({"scale": "year"}, "scale must be series, panel, window, got 'year'"),
         ({"relative": "season"}, "need its steps, 2 or more, got None"),
         ({"read": "both"}, "something to take differences to"),
     ):
         with pytest.raises(SettingError, match=message):
             Scaling(**options)
+
+
+def test_a_panel_has_levels_of_all_series_with_differences_within_each():
+    parts = {"a": U, "b": U[:3] * 2, "none": U[:0]}
+    scaling = Scaling("panel", "last", "both")
+    scaling.remember(parts)
+    whole = np.concatenate([U, U[:3] * 2])
+    found = scaling.levels("new", U * 9, only=False)
+    np.testing.assert_allclose(found.mean, whole.mean(0))
+    np.testing.assert_allclose(found.deviation, whole.std(0))
+    # Each series counts by its length.
+    squares = [np.square(np.diff(part, axis=0)).mean(0) for part in (U, U[:3] * 2)]
+    np.testing.assert_allclose(found.spread, np.sqrt((6 * squares[0] + 3 * squares[1]) / 9))

@@ -25,7 +25,7 @@ def written(path, values=VALUES, name="y"):
 
 def forecaster(shape="many-to-one", quantiles=(), until="", horizon=3):
     scaling = Scaling("series", "last", "both", season=6)
-    scaling.remember("data", VALUES[:40, None])
+    scaling.remember({"data": VALUES[:40, None]})
     return Forecaster(
         ("y",),
         horizon,

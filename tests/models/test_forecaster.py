@@ -1,4 +1,6 @@
 import copy
+import doctest
+import importlib
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ def walk(steps=40, targets=1, seed=0):
 
 
 def fitted(scaling, history):
-    scaling.remember("a", scaling.transformed(history))
+    scaling.remember({"a": scaling.transformed(history)})
     return scaling
 
 
@@ -134,8 +136,7 @@ def test_a_stream_goes_on_from_its_state():
 
 def test_a_new_series_is_scaled_by_its_own_history():
     scaling = Scaling(relative="last", read="both")
-    for number in range(2):
-        scaling.remember(f"s{number}", walk(seed=number))
+    scaling.remember({f"s{number}": walk(seed=number) for number in range(2)})
     model = Forecaster(1, 3, "gru", 6, window=5, scaling=scaling)
     history = walk(seed=7)
     # By their own levels, series that differ in units only have forecasts that differ in units only.
@@ -171,7 +172,7 @@ def test_with_all_inputs_known_forecasts_go_beyond_the_horizon():
     second = model.forecast(np.concatenate([history, first]), 2, days[:42], days[42:44])
     wanted = np.concatenate([first, second])
     # The same levels: a history that is longer has others.
-    model.scaling.remember("a", history)
+    model.scaling.remember({"a": history})
     first = model.forecast(history, 2, days[:40], days[40:42], name="a")
     second = model.forecast(np.concatenate([history, first]), 2, days[:42], days[42:44], name="a")
     wanted = np.concatenate([first, second])
@@ -216,6 +217,26 @@ def test_a_history_that_is_too_short_is_refused_with_what_is_needed():
 def test_what_does_not_fit_is_refused(options, message):
     with pytest.raises(SettingError, match=message):
         Forecaster(**options)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "data.dates",
+        "data.panel",
+        "data.panel_reader",
+        "data.panel_settings",
+        "data.scaling",
+        "data.windows",
+        "inspection.floors",
+        "inspection.forecasting",
+        "models.forecaster",
+    ],
+)
+def test_the_example_in_the_docstring_runs(name):
+    outcome = doctest.testmod(importlib.import_module(f"unrolled.{name}"))
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
 
 
 def test_any_loop_can_train_it():

@@ -285,6 +285,16 @@ def test_series_with_a_trend_are_scaled_by_windows():
     assert planned(STEPS + rng.normal(size=120), shape="many-to-many")[0].scale == "series"
 
 
+def test_series_that_are_alike_share_a_scale():
+    rng = np.random.default_rng(3)
+    alike = [rng.normal(size=60) for _ in range(5)]
+    apart = [one + 10 * number for number, one in enumerate(alike)]
+    for values, scale in ((alike, "panel"), (apart, "series"), (alike[:1], "series")):
+        panel = Panel.of(values)
+        found, _ = planned_scaling(panel, ForecasterSettings(), [60] * len(panel))
+        assert found.scale == scale
+
+
 def test_the_border_leaves_a_horizon_to_validate_on():
     (series,) = Panel.of([WAVE]).series
     assert [border(series, share, 12) for share in (0, 0.05, 0.5)] == [120, 108, 60]

@@ -13,10 +13,12 @@ from unrolled.errors import DataError, SettingError
 
 Numbers = NDArray[np.float64]
 
-SCALES = ("series", "window")
+SCALES = ("series", "panel", "window")
 RELATIVES = ("none", "last", "season")
 READS = ("levels", "differences", "both")
 
+_ALL = "*"
+"""Under this name stand the levels of a panel."""
 _FLOOR = 0.01
 """A window's deviation is at least this share of that of its series: a quiet window must not blow up noise."""
 
@@ -49,7 +51,8 @@ class Scaling:
     place of the last season that is known, u_{t + k - P ceil(k / P)} ("season", lag P).
 
     Args:
-        scale: m, d and s of the training part of each "series", or of each "window" that is read.
+        scale: m, d and s of the training part of each "series", of all together ("panel": where a place or a size
+            means the same in all of them), or of each "window" that is read.
         relative: what a forecast is the difference to.
         read: "levels", "differences" (needs a base) or "both".
         season: P, steps.
@@ -148,7 +151,7 @@ class Scaling:
 
     def levels_in(self, u: Numbers, series: Levels) -> Levels:
         """Of windows u (L, B, K), or of their series (B, K) where windows have none of their own."""
-        if self.scale == "series":
+        if self.scale != "window":
             return series
         own = self.levels_of(u)
         return Levels(
@@ -157,16 +160,31 @@ class Scaling:
             np.maximum(np.where(np.ptp(u, 0) > 0, own.spread, 0), _FLOOR * series.spread),
         )
 
-    def remember(self, name: str, u: Numbers) -> None:
-        """Fit to the training part (T, K) of a series."""
-        levels = self.levels_of(u)
-        self.known[name] = tuple(
-            tuple(part.tolist()) for part in (levels.mean, levels.deviation, levels.spread)
-        )
+    def remember(self, parts: Mapping[str, Numbers]) -> None:
+        """Fit to the training parts u (T, K) of series, by name."""
+        levels = {name: self.levels_of(u) for name, u in parts.items() if len(u)}
+        if self.scale == "panel":
+            levels = {_ALL: self._together([parts[name] for name in levels], list(levels.values()))}
+        self.known = {
+            name: tuple(tuple(part.tolist()) for part in (one.mean, one.deviation, one.spread))
+            for name, one in levels.items()
+        }
+
+    def _together(self, parts: Sequence[Numbers], levels: Sequence[Levels]) -> Levels:
+        """Levels of all parts: differences are taken within each."""
+        whole = np.concatenate(parts)
+        deviation = np.where(whole.std(0) > 0, whole.std(0), 1.0)
+        if self.relative == "none":
+            return Levels(whole.mean(0), deviation, deviation)
+        lengths = np.array([len(part) for part in parts], np.float64)[:, None]
+        squares = np.stack([one.spread for one in levels]) ** 2
+        return Levels(whole.mean(0), deviation, np.sqrt((squares * lengths).sum(0) / lengths.sum()))
 
     def levels(self, name: str, history: Numbers, only: bool) -> Levels:
         """Of a series trained on, of the only one of both sides, or else of what is known of a new one (T, K)."""
-        if only and len(self.known) == 1:
+        if self.scale == "panel" and self.known:
+            name = _ALL
+        elif only and len(self.known) == 1:
             name = next(iter(self.known))
         if name in self.known:
             return Levels(*(np.array(part) for part in self.known[name]))

@@ -215,8 +215,8 @@ class Streams:
     def __init__(
         self, frames: Frames, horizon: int, parts: Sequence[Part], rows: int, steps: int, whole: bool = False
     ) -> None:
-        if frames.scaling.scale != "series":
-            raise DataError("whole series have no windows to scale by; set the scale to series")
+        if frames.scaling.scale == "window":
+            raise DataError("whole series have no windows to scale by; set the scale to series or panel")
         self.frames, self.horizon, self.steps, self.whole = frames, horizon, steps, whole
         first = frames.origin(1)
         self.parts = parts

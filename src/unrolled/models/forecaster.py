@@ -129,7 +129,7 @@ class Forecaster(Kept):
                 f"known must say yes or no for {len(self.inputs)} inputs, got {len(self.known)}"
             )
         if self.shape == "many-to-many" and self.scaling.scale == "window":
-            raise SettingError("many-to-many has no windows to scale by; set the scale to series")
+            raise SettingError("many-to-many has no windows to scale by; set the scale to series or panel")
 
     @property
     def numbers(self) -> int:

@@ -14,6 +14,7 @@ from unrolled.training.forecast_settings import ForecasterSettings
 
 _LOOKED_AT = 20
 """Series that guesses look at."""
+_SCALES = {"series": "each series", "panel": "all series together", "window": "each window"}
 _LONGEST = 20_000
 """Steps of each."""
 
@@ -43,16 +44,14 @@ def planned_scaling(
             "--relative season needs a season, and none was found; give its steps with --season"
         )
     read = settings.read or ("levels" if relative == "none" else "both")
-    scale = settings.scale or ("window" if _has_trend(seen) and settings.shape == "many-to-one" else "series")
+    scale = settings.scale or _scale(seen, settings)
     scaling = Scaling(scale, relative, read, season, settings.log)
-    for one, part in zip(panel, parts, strict=True):
-        if len(part):
-            scaling.remember(one.name, part)
+    scaling.remember({one.name: part for one, part in zip(panel, parts, strict=True)})
     inputs = [one.inputs[:end] for one, end in zip(panel, borders, strict=True)]
     scaling.fit_inputs(np.concatenate(inputs))
     base = {"none": "the mean", "last": "the last value", "season": "the same place of the last season"}
     notes.append(
-        f"forecasts are differences to {base[relative]}, {read} are read, scaled by each {scale}"
+        f"forecasts are differences to {base[relative]}, {read} are read, scaled by {_SCALES[scale]}"
         + (", of logarithms" if settings.log else "")
     )
     return scaling, notes
@@ -91,6 +90,19 @@ def _deviation(seen: Sequence[Numbers], scaling: Scaling, horizon: int) -> float
     return total
 
 
+def _scale(seen: Sequence[Numbers], settings: ForecasterSettings) -> str:
+    if _has_trend(seen) and settings.shape == "many-to-one":
+        return "window"
+    return "panel" if len(seen) > 1 and _alike(seen) else "series"
+
+
+def _alike(seen: Sequence[Numbers]) -> bool:
+    """Whether series stand about as high and vary about as much: their means differ less than they vary."""
+    means, deviations = (np.stack([f(u, 0) for u in seen]) for f in (np.mean, np.std))
+    usual = deviations.mean(0)
+    return bool((means.std(0) < usual).all() and (deviations.std(0) < usual).all())
+
+
 def _has_trend(seen: Sequence[Numbers]) -> bool:
     """Whether most series end elsewhere than they begin: the means of their outer thirds differ by a deviation."""
     votes = []
@@ -101,10 +113,10 @@ def _has_trend(seen: Sequence[Numbers]) -> bool:
 
 
 def planned_window(panel: Panel, settings: ForecasterSettings, scaling: Scaling) -> int:
-    """Steps that are read: two seasons, or 24 to twice the horizon; at most a third of most series."""
+    """Steps that are read: a season, or 24 to twice the horizon; at most a third of most series."""
     if settings.window is not None:
         return settings.window
-    wanted = 2 * scaling.season if scaling.season else max(24, 2 * settings.horizon)
+    wanted = scaling.season if scaling.season else max(24, 2 * settings.horizon)
     usual = int(np.median([len(one) for one in panel]))
     return max(2, min(wanted, usual // 3))
 

@@ -34,7 +34,7 @@ class ForecasterSettings(Settings):
     window: int | None = Field(
         None,
         ge=1,
-        description="Steps read for one forecast (many-to-one). [default: two seasons, or 24 to twice the horizon]",
+        description="Steps read for one forecast (many-to-one). [default: a season, or 24 to twice the horizon]",
     )
     quantiles: str | None = Field(
         None,
@@ -52,10 +52,10 @@ class ForecasterSettings(Settings):
     season: int | None = Field(
         None, ge=1, description="Steps of a season, 1 for none. [default: found by the autocorrelation]"
     )
-    scale: Literal["series", "window"] | None = Field(
+    scale: Literal["series", "panel", "window"] | None = Field(
         None,
-        description="Mean and deviation of each series in training, or of each window that is read. [default: window "
-        "where series have a trend]",
+        description="Mean and deviation of each series in training, of all together, or of each window that is read. "
+        "[default: window where series have a trend, panel where they are alike]",
     )
     log: bool = Field(False, description="Work with logarithms: for growth by percent; values above 0.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of the values dropped while training.")

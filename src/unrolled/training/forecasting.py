@@ -215,7 +215,9 @@ def _check_options(model: ForecasterSettings, training: ForecastSettings) -> Non
     if model.shape == "many-to-one" and training.steps is not None:
         raise SettingError("--steps is for many-to-many; many-to-one reads windows, use --window")
     if model.shape == "many-to-many" and model.scale == "window":
-        raise SettingError("--scale window is for many-to-one; many-to-many has no windows, use series")
+        raise SettingError(
+            "--scale window is for many-to-one; many-to-many has no windows, use series or panel"
+        )
 
 
 def _laid_out(
