@@ -134,10 +134,10 @@ TASKS = {
     "videos": Task(
         "direction of moving shapes in MP4",
         0.98,
-        "one class 12.5 or 25",
+        "one class 25",
         videos,
         reading={"label": "{label}_{index}"},
-        training={"epochs": 30},
+        training={"epochs": 40},
     ),
 }
 

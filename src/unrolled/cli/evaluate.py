@@ -138,6 +138,8 @@ def print_evaluation(result: Evaluation) -> None:
     columns = ("score", "this model", "floor")
     rows = [(name, value, result.floors.get(name, "")) for name, value in result.scores.items()]
     for grid in (_scores_as_grid(columns, rows), *result.grids):
+        if grid.title:
+            console.print(f"\n{grid.title}", markup=False, style="bold")
         console.print(_as_table(grid))
 
 
@@ -151,7 +153,7 @@ def _as_table(grid: Grid) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=grid.title or None, title_justify="left", title_style="bold")
+    table = Table()
     for index, column in enumerate(grid.columns):
         table.add_column(Text(column), justify="left" if index == 0 else "right")
     for row in grid.rows:

@@ -14,7 +14,7 @@ from unrolled.data.labels import Labels
 from unrolled.equations import Cell
 from unrolled.layers.ragged import Ragged
 from unrolled.layers.recurrent import Recurrent
-from unrolled.models.front import Places, front_of
+from unrolled.models.front import Places, Symbols, front_of
 from unrolled.models.kept import Kept
 from unrolled.models.pooling import Pooling
 
@@ -31,7 +31,7 @@ class Classifier(Kept):
         hidden_size, num_layers, bidirectional: of the recurrent layers.
         pooling: "last", "mean", "max" or "attention".
         embedding_size: I of a learned embedding of text (None: one-hot) or of what pictures are turned into.
-        dropout: of the front's output, between layers, and of the pooled vector.
+        dropout: of the embedded symbols, between layers, and of the pooled vector.
         unknown: share of the symbols of a text read as `<unk>` while training.
         positions: so many first steps have a learned vector each, added to what is read there: where the place in the
             sequence counts, as in windows cut out around a site of DNA.
@@ -100,7 +100,7 @@ class Classifier(Kept):
         values = self.front(batch.values)
         if self.places is not None:
             values = self.places(batch.with_values(values))
-        if values.is_floating_point():
+        if isinstance(self.front, Symbols) and values.is_floating_point():
             values = self.dropout(values)
         outputs, _ = self.recurrent(batch.with_values(values))
         logits: Tensor = self.output(self.dropout(self.pooling(outputs)))

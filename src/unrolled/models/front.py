@@ -60,7 +60,8 @@ class Frames(nn.Module):
 class Pictures(nn.Module):
     """Pictures (N, height, width, 3) of bytes to vectors (N, I) by three convolutions and a linear map.
 
-    Each convolution (3 x 3, step 2) halves height and width; channels are 8, 16, 16.
+    Each convolution (3 x 3, step 2) halves height and width; channels are 8, 16, 16. The vectors are normalised each
+    by itself (layer normalisation), so that the recurrent layer reads numbers of about 1 from the first update on.
     """
 
     def __init__(self, pictures: PictureInput, size: int) -> None:
@@ -73,12 +74,13 @@ class Pictures(nn.Module):
             self.convolutions.extend([nn.Conv2d(before, after, 3, stride=2, padding=1), nn.ReLU()])
             height, width = (height + 1) // 2, (width + 1) // 2
         self.linear = nn.Linear(channels[-1] * height * width, size)
+        self.normalise = nn.LayerNorm(size)
 
     def forward(self, pictures: Tensor) -> Tensor:
         scaled = pictures.to(self.linear.weight.dtype).permute(0, 3, 1, 2) / _PIXELS - 0.5
         features = [self.convolutions(part).flatten(1) for part in scaled.split(_AT_ONCE)]
-        vectors: Tensor = self.linear(torch.cat(features))
-        return vectors.relu()
+        vectors: Tensor = self.normalise(self.linear(torch.cat(features)))
+        return vectors
 
 
 class Places(nn.Module):

@@ -208,11 +208,16 @@ def built(
         settings.bidirectional,
         pooling=settings.pooling,
         embedding_size=embedding,
-        dropout=settings.dropout,
+        dropout=_usual_dropout(read) if settings.dropout is None else settings.dropout,
         unknown=settings.unknown,
         positions=settings.positions,
         reading={**reading.model_dump(exclude_none=True), **reader.facts, "kind": reader.kind},
     )
+
+
+def _usual_dropout(read: Input) -> float:
+    """Words are many and rare; a letter or a frame that is dropped may be the one that counts."""
+    return 0.3 if isinstance(read, TextInput) and read.unit == "word" else 0.1
 
 
 def examples(model: Classifier, gathered: Gathered, index: NDArray[np.int64]) -> Examples:

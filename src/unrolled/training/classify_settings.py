@@ -27,7 +27,12 @@ class ClassifierSettings(Settings):
         ge=1,
         description="Size of what symbols or pictures are turned into. [default: 128, 32 for characters, 64 for pictures]",
     )
-    dropout: float = Field(0.3, ge=0, lt=1, description="Share of the values dropped while training.")
+    dropout: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share of the values dropped while training. [default: 0.3 for words, else 0.1]",
+    )
     unit: Literal["word", "character"] | None = Field(
         None,
         description="What text is cut into. [default: words; characters for DNA and text without spaces]",
