@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from unrolled.models.echo_state_rows import (
     pooled,
     shifted,
 )
+from unrolled.models.kept import Kept
 from unrolled.models.ridge import NormalEquations, Piece, RidgePath, TriangularRoot, regress
 
 READOUTS = ("step", "last", "mean")
@@ -49,7 +50,7 @@ class EchoState:
         return EchoState(self.recurrent.rows(index), fed)
 
 
-class EchoStateNetwork(nn.Module):
+class EchoStateNetwork(Kept):
     """Any cell with fixed random weights; what is learned is a linear readout, in closed form.
 
         s_t = cell([x_t, y_{t-1}], s_{t-1}),    y_t = V h_t + c
@@ -78,6 +79,7 @@ class EchoStateNetwork(nn.Module):
             0.7 / 0.9 / 1.2 with 1000 and 0.8 / 3.6 / 1.6 with 4000 (a busy machine; measure on yours).
         seed: of all that is drawn.
         dtype: "float32" or "float64".
+        draw: False leaves the weights of the reservoir as they are at first, where others are to be filled in.
 
     Raises:
         SettingError: an unknown cell or option, a number outside its range, feedback where it cannot be.
@@ -117,6 +119,7 @@ class EchoStateNetwork(nn.Module):
         sparse: bool = False,
         seed: int = 0,
         dtype: str = "float32",
+        draw: bool = True,
     ) -> None:
         super().__init__()
         self.cell = _with_leak(find(cell) if isinstance(cell, str) else cell, leak)
@@ -150,7 +153,8 @@ class EchoStateNetwork(nn.Module):
                 dtype=made,
             )
             self.input_size = input_size
-            draw_reservoir(self.recurrent, self.drawing)
+            if draw:
+                draw_reservoir(self.recurrent, self.drawing)
             self.register_buffer("_from_behind", self._backward_features(), persistent=False)
             self.output = nn.Linear(len(self._from_behind), output_size, dtype=made)
         nn.init.zeros_(self.output.weight)
@@ -400,13 +404,8 @@ class EchoStateNetwork(nn.Module):
     # --- what it is ------------------------------------------------------------------------------
 
     @property
-    def number_of_parameters(self) -> int:
-        """P, all numbers together, the fixed ones too."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    @property
     def settings(self) -> dict[str, Any]:
-        """What `__init__` needs besides the cell to build this network again."""
+        """Sizes and options, and how the weights were drawn; the leak is a constant of the cell."""
         drawing = asdict(self.drawing)
         del drawing["feedback"]
         return {
@@ -422,6 +421,16 @@ class EchoStateNetwork(nn.Module):
             "sparse": isinstance(self.recurrent, SparseRecurrent),
             "dtype": str(self.output.weight.dtype).removeprefix("torch."),
         }
+
+    @property
+    def contents(self) -> dict[str, Any]:
+        """Nothing: it reads and gives numbers as they are."""
+        return {}
+
+    @classmethod
+    def restored(cls, contents: Mapping[str, Any], cell: Cell, settings: Mapping[str, Any]) -> Self:
+        """A network of the same structure, with weights still to be filled."""
+        return cls(cell, **settings, draw=False)
 
 
 def _with_leak(cell: Cell, leak: float | None) -> Cell:
