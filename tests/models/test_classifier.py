@@ -6,6 +6,7 @@ import torch
 
 from unrolled.data.inputs import FrameInput, PictureInput, TextInput
 from unrolled.data.labels import Labels
+from unrolled.equations import Cell
 from unrolled.errors import FolderError, SettingError
 from unrolled.layers.ragged import Ragged
 from unrolled.models import classifier as module
@@ -14,6 +15,14 @@ from unrolled.models.folder import load_model, save_model
 from unrolled.models.front import front_of
 from unrolled.models.language import LanguageModel
 
+WITH_STATIC = Cell.from_text(
+    '''
+@cell(static=("y",))
+def own(x, h, y, *, W, U, V, b):
+    """A cell that reads the same vector at every step."""
+    return tanh(W @ x + U @ h + V @ y + b)
+'''
+)
 TEXT = TextInput.fitted(["a b c d a", "a b"], "word")
 
 
@@ -164,6 +173,7 @@ def test_several_classes_a_row_have_probabilities_of_their_own():
         ({"pooling": "sum"}, "pooling must be last, mean, max, attention, got 'sum'"),
         ({"embedding_size": 4}, "frames of 3 channels have no embedding, got embedding_size=4"),
         ({"cell": "gruu"}, "gru"),
+        ({"cell": WITH_STATIC}, "own has the static input y, which a classifier does not give"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, message):

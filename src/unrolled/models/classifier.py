@@ -15,7 +15,7 @@ from unrolled.equations import Cell
 from unrolled.layers.ragged import Ragged
 from unrolled.layers.recurrent import Recurrent
 from unrolled.models.front import Places, Symbols, front_of
-from unrolled.models.kept import Kept
+from unrolled.models.kept import Kept, check_no_statics
 from unrolled.models.pooling import Pooling
 
 
@@ -68,6 +68,7 @@ class Classifier(Kept):
         self.input = FrameInput.of(input) if isinstance(input, int) else input
         self.labels = _labels(labels)
         self.cell = find(cell) if isinstance(cell, str) else cell
+        check_no_statics(self.cell, "classifier")
         self.reading = dict(reading or {})
         self.options = {
             "hidden_size": hidden_size,

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from torch import nn
 
 from unrolled.equations import Cell
+from unrolled.errors import SettingError
 
 
 class Kept(nn.Module, ABC):
@@ -41,3 +42,12 @@ class Kept(nn.Module, ABC):
     def number_of_parameters(self) -> int:
         """P, all learned numbers together."""
         return sum(parameter.numel() for parameter in self.parameters())
+
+
+def check_no_statics(cell: Cell, model: str) -> None:
+    """Refuse a cell with static inputs for a model that has nothing to give them."""
+    if cell.signature.statics:
+        raise SettingError(
+            f"{cell.name} has the static input {cell.signature.statics[0]}, which a {model} does not give; use a cell "
+            "without static inputs"
+        )
