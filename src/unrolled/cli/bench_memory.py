@@ -58,8 +58,8 @@ def memory(
     lengths
         Lengths T of the task in steps, with commas between.
     initialise
-        How cells start that have no start of their own: roles, uniform, identity (or irnn), orthogonal,
-        critical:RADIUS, chrono:STEPS, forget:BIAS, or some joined by +. T stands for the length, as in chrono:T.
+        The start of the other cells: roles, uniform, identity (or irnn), orthogonal, critical:RADIUS, chrono:STEPS,
+        forget:BIAS, or some joined by +. T stands for the length, as in chrono:T.
     hidden
         Hidden size H. Other named sizes of a cell are H too.
     learning_rate
@@ -81,10 +81,7 @@ def memory(
     json
         Print JSON instead of the table.
     """
-    if figure is not None and not figure.absolute().parent.is_dir():
-        raise SettingError(
-            f"--figure must name a file in a folder that exists, got {figure}. Make the folder first."
-        )
+    _check_folder(figure)
     steps = _lengths(lengths)
     from unrolled.training.memory import MemorySettings
     from unrolled.training.memory_span import Contender, memory_span
@@ -100,6 +97,13 @@ def memory(
     else:
         _print_table(found, seeds)
     return 0 if found.complete else INTERRUPTED
+
+
+def _check_folder(figure: Path | None) -> None:
+    if figure is not None and not figure.absolute().parent.is_dir():
+        raise SettingError(
+            f"--figure must name a file in a folder that exists, got {figure}. Make the folder first."
+        )
 
 
 def _lengths(text: str) -> list[int]:
