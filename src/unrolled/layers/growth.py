@@ -175,17 +175,17 @@ def _flat(values: Tensor) -> Tensor:
 def _written_out(step: _Step) -> SignalGrowth:
     steps = len(step.x)
     before, after = step.between(0, steps)
-    rows = [
-        _pulled(before, after, torch.eye(step.size).double()[i].expand_as(after)) for i in range(step.size)
-    ]
+    one = torch.eye(step.size, dtype=after.dtype, device=after.device)
+    rows = [_pulled(before, after, one[i].expand_as(after)) for i in range(step.size)]
     jacobians = torch.stack(rows, 1).reshape(steps, step.rows, step.size, step.size)
-    product, logs = torch.eye(step.size).double().expand(step.rows, -1, -1), torch.zeros(step.rows).double()
+    product, logs = one.expand(step.rows, -1, -1), after.new_zeros(step.rows)
     for jacobian in jacobians:
         product = jacobian @ product
         scale = product.flatten(1).norm(dim=1).clamp_min(_TINY)  # lest it leaves the range of floats
         product, logs = product / scale[:, None, None], logs + scale.log()
     last = torch.linalg.matrix_norm(product, 2)
-    return SignalGrowth(torch.linalg.matrix_norm(jacobians, 2), ((last.log() + logs) / steps).exp())
+    growth = ((last.log() + logs) / steps).exp()
+    return SignalGrowth(torch.linalg.matrix_norm(jacobians, 2), growth.detach())
 
 
 # --- by power iteration --------------------------------------------------------------------------
