@@ -21,15 +21,16 @@ from unrolled.data.readers import open_records
 from unrolled.data.records import Reader
 from unrolled.data.sequences import Sequences, ahead, batches, in_order
 from unrolled.data.settings import ReadSettings
+from unrolled.equations import Cell
 from unrolled.layers.ragged import Ragged
 from unrolled.models.classifier import Classifier
 from unrolled.training.classify_settings import ClassifierSettings, ClassifySettings
 from unrolled.training.events import Prepared, Report
-from unrolled.training.fit import fit
 from unrolled.training.language import Run
 from unrolled.training.objectives import Judgement
 from unrolled.training.plan import counted, planned
 from unrolled.training.run_folder import RunFolder
+from unrolled.training.task import Task
 
 _EMBEDDINGS = {"word": 128, "character": 32}
 _PICTURE = 64
@@ -129,26 +130,10 @@ def train_classifier(
     )
     cell = find(model.cell)
     reader = open_records(paths, reading)
-    gathered = Gathered.of(reader)
-    kept_out = Gathered.of(open_records(validation_paths, reading)) if validation_paths else None
-    names = gathered.names()
-    trained, held = (
-        (np.arange(len(names)), None) if kept_out else split(names, training.validation, training.seed)
-    )
-    labels = Labels.fitted((names[i] for i in trained), training.several)
-    settings = training.chosen(len(trained))
-    read = fitted_input(gathered, trained, model, reader.kind)
+    kept_out = open_records(validation_paths, reading) if validation_paths else None
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        network = built(read, labels, cell, model, reading, reader)
-        objective = Classification(
-            network,
-            examples(network, gathered, trained),
-            examples(network, kept_out, np.arange(len(kept_out)))
-            if kept_out
-            else (examples(network, gathered, held) if held is not None and len(held) else None),
-            settings,
-        )
+        torch.manual_seed(training.seed)
+        task = classification_task(reader, cell, model, training, kept_out, reading)
         folder = RunFolder("classify", run)
         folder.write_config(
             {
@@ -157,11 +142,45 @@ def train_classifier(
                 "validation_paths": [str(path) for path in validation_paths],
                 "reading": reading.model_dump(exclude_none=True),
                 "model": model.model_dump(exclude_none=True),
-                "training": settings.model_dump(exclude_none=True),
+                "training": task.settings.model_dump(exclude_none=True),
             }
         )
-        report(_prepared(folder, network, objective, settings, reader))
-        return Run(folder.path, fit(objective, settings, folder, report))
+        return Run(folder.path, task.train(folder, report))
+
+
+def classification_task(
+    records: Reader,
+    cell: Cell,
+    model: ClassifierSettings,
+    training: ClassifySettings,
+    validation: Reader | None = None,
+    reading: ReadSettings | None = None,
+) -> Task:
+    """From records to what can be trained; the weights are drawn from torch's seed.
+
+    Raises:
+        DataError: records that cannot be used, with their place.
+        SettingError: options that do not fit together.
+    """
+    gathered = Gathered.of(records)
+    kept_out = Gathered.of(validation) if validation else None
+    names = gathered.names()
+    trained, held = (
+        (np.arange(len(names)), None) if kept_out else split(names, training.validation, training.seed)
+    )
+    labels = Labels.fitted((names[i] for i in trained), training.several)
+    settings = training.chosen(len(trained))
+    read = fitted_input(gathered, trained, model, records.kind)
+    network = built(read, labels, cell, model, reading or ReadSettings(), records)
+    objective = Classification(
+        network,
+        examples(network, gathered, trained),
+        examples(network, kept_out, np.arange(len(kept_out)))
+        if kept_out
+        else (examples(network, gathered, held) if held is not None and len(held) else None),
+        settings,
+    )
+    return Task(objective, settings, _prepared(network, objective, settings, records))
 
 
 def fitted_input(
@@ -243,7 +262,6 @@ def _balanced(labels: Labels) -> Tensor:
 
 
 def _prepared(
-    folder: RunFolder,
     model: Classifier,
     objective: Classification,
     settings: ClassifySettings,
@@ -254,7 +272,7 @@ def _prepared(
     lengths = objective.training.sequences.lengths
     held = 0 if objective.validation is None else len(objective.validation.sequences)
     return Prepared(
-        folder.path,
+        None,
         f"{model.cell.name}, {recurrent.num_layers} x {recurrent.hidden_size} units{both}, {model.options['pooling']} "
         f"over the steps, {model.number_of_parameters:,} parameters, {len(model.labels)} classes",
         f"{counted(len(lengths), 'sequence')} of {lengths.min():,} to {lengths.max():,} steps to train on, {held:,} to "

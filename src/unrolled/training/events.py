@@ -11,7 +11,8 @@ from pathlib import Path
 class Prepared:
     """Before the first update: what will be trained on what. `notes` are lines a person should read."""
 
-    run: Path
+    run: Path | None
+    """The folder; None where nothing is written."""
     model: str
     data: str
     plan: str
@@ -73,7 +74,18 @@ class Probed:
     values: Mapping[str, float | None]
 
 
-Event = Prepared | Updated | Validated | Sampled | Probed
+@dataclass(frozen=True)
+class Regressed:
+    """A linear output found in closed form with one strength of the ridge; see `unrolled.models.ridge.RidgePoint`."""
+
+    ridge: float
+    norm: float
+    error: float | None
+    wrong: float | None
+    best: bool
+
+
+Event = Prepared | Updated | Validated | Sampled | Probed | Regressed
 Report = Callable[[Event], None]
 
 

@@ -17,7 +17,7 @@ from unrolled.inspection.plain import plain
 from unrolled.training.events import Outcome, Probed, Report, Sampled, Updated, Validated
 from unrolled.training.interrupt import Interrupt
 from unrolled.training.objectives import Judgement, Objective
-from unrolled.training.run_folder import RunFolder
+from unrolled.training.run_folder import RunRecord
 from unrolled.training.schedule import Budget, learning_rate
 from unrolled.training.settings import CourseSettings
 
@@ -25,7 +25,7 @@ from unrolled.training.settings import CourseSettings
 def fit(
     objective: Objective,
     settings: CourseSettings,
-    run: RunFolder,
+    run: RunRecord,
     report: Report = lambda event: None,
     probes: Sequence[Probe] = (),
 ) -> Outcome:
@@ -51,7 +51,7 @@ class _Fit:
         self,
         objective: Objective,
         settings: CourseSettings,
-        run: RunFolder,
+        run: RunRecord,
         report: Report,
         interrupt: Interrupt,
         probes: Sequence[Probe],
@@ -138,10 +138,10 @@ class _Fit:
         if math.isfinite(loss) and math.isfinite(norm):
             return
         what = f"loss became {loss}" if not math.isfinite(loss) else f"gradient norm became {norm}"
+        kept = f"; the best model, of update {self.best_update}, is kept in {self.run.path}"
         raise SettingError(
             f"the {what} at update {self.update + 1}; use a smaller --learning-rate (now "
-            f"{self.settings.learning_rate:g}) or --clip (now {self.settings.clip:g}); the best model, of update "
-            f"{self.best_update}, is kept in {self.run.path}"
+            f"{self.settings.learning_rate:g}) or --clip (now {self.settings.clip:g}){kept if self.run.path else ''}"
         )
 
     def _symbols_per_second(self) -> float:

@@ -27,9 +27,12 @@ from unrolled.training.forecast_settings import ForecasterSettings, ForecastSett
 from unrolled.training.language import Run
 from unrolled.training.objectives import Judgement
 from unrolled.training.plan import counted, planned
+from unrolled.training.reservoir_settings import ForecastReservoirSettings
+from unrolled.training.reservoirs import ReservoirTask, drawn, forecaster_pieces, with_leak
 from unrolled.training.run_folder import RunFolder
 
 _AT_ONCE = 512
+_ROWS_AT_ONCE = 64
 
 
 class Forecasting:
@@ -132,6 +135,7 @@ def train_forecaster(
     training: ForecastSettings | None = None,
     run: str | Path | None = None,
     report: Report = lambda event: None,
+    reservoir: ForecastReservoirSettings | None = None,
 ) -> Run:
     """Read numeric series, train a forecaster on them, and leave a run folder.
 
@@ -146,7 +150,7 @@ def train_forecaster(
     """
     panel = read_panel(paths, reading or PanelSettings())
     return train_on_panel(
-        panel, model, training, run, report, [str(path) for path in paths], reading or PanelSettings()
+        panel, model, training, run, report, [str(path) for path in paths], reading, reservoir
     )
 
 
@@ -158,12 +162,14 @@ def train_on_panel(
     report: Report = lambda event: None,
     paths: Sequence[str] = (),
     reading: PanelSettings | None = None,
+    reservoir: ForecastReservoirSettings | None = None,
 ) -> Run:
     """Train on series in memory; else as `train_forecaster`."""
-    model, training = model or ForecasterSettings(), training or ForecastSettings()
-    reading = reading or PanelSettings()
+    reservoir, reading = reservoir or ForecastReservoirSettings(), reading or PanelSettings()
+    model, training = reservoir.applied(model or ForecasterSettings(), training or ForecastSettings())
     _check_options(model, training)
-    cell = find(model.cell)
+    reservoir.check_panel(bool(training.validation), panel.known)
+    cell = with_leak(find(model.cell), reservoir)
     borders = [border(one, training.validation, model.horizon) for one in panel]
     scaling, notes = planned_scaling(panel, model, borders)
     window = planned_window(panel, model, scaling)
@@ -191,6 +197,8 @@ def train_on_panel(
                 one.name: one.date(end - 1) for one, end in zip(panel, borders, strict=True) if end
             },
         )
+        if reservoir.reservoir:
+            reservoir = drawn(network, reservoir, settings.seed)
         objective = Forecasting(network, trained, kept_out, settings)
         folder = RunFolder("forecast", run)
         folder.write_config(
@@ -198,13 +206,40 @@ def train_on_panel(
                 "task": "forecast",
                 "paths": list(paths),
                 "reading": reading.model_dump(exclude_none=True, by_alias=True),
-                "model": model.model_dump(exclude_none=True),
-                "training": settings.model_dump(exclude_none=True),
+                **reservoir.used(model, settings),
             }
         )
         notes = [*panel.notes, *notes, *_floor_note(frames, kept_out, model.horizon, held)]
-        report(_prepared(folder, network, objective, settings, panel, borders, notes))
+        prepared = _prepared(folder, network, objective, settings, panel, borders, notes)
+        if reservoir.reservoir:
+            task = reservoir_task(objective, settings, prepared, reservoir)
+            return Run(folder.path, task.train(folder, report))
+        report(prepared)
         return Run(folder.path, fit(objective, settings, folder, report))
+
+
+def reservoir_task(
+    objective: Forecasting,
+    settings: ForecastSettings,
+    prepared: Prepared,
+    reservoir: ForecastReservoirSettings,
+) -> ReservoirTask:
+    """A forecaster whose output is found by least squares, over whole series or over windows."""
+    model, training, validation = objective.model, objective.training, objective.validation
+    if isinstance(training, Streams):
+        # Updates cut series into pieces; here each is read from its start.
+        training = Streams(
+            training.frames, model.horizon, training.parts, _ROWS_AT_ONCE, _AT_ONCE, whole=True
+        )
+    return ReservoirTask(
+        objective,
+        settings,
+        prepared,
+        reservoir,
+        lambda: forecaster_pieces(model, chunks(training), reservoir.washout),
+        None if validation is None else lambda: forecaster_pieces(model, chunks(validation)),
+        training.count,
+    )
 
 
 def _check_options(model: ForecasterSettings, training: ForecastSettings) -> None:
@@ -239,7 +274,7 @@ def _laid_out(
         trained = Streams(frames, model.horizon, parts, settings.batch, settings.steps)
         settings = settings.limited(len(trained))
         if training.validation:
-            kept_out = Streams(frames, model.horizon, held, _AT_ONCE // 8, _AT_ONCE, whole=True)
+            kept_out = Streams(frames, model.horizon, held, _ROWS_AT_ONCE, _AT_ONCE, whole=True)
     else:
         trained = Windows(frames, window, model.horizon, parts)
         settings = training.chosen(len(trained))

@@ -16,7 +16,7 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
-from unrolled.training.events import Event, Outcome, Prepared, Sampled, Updated, Validated
+from unrolled.training.events import Event, Outcome, Prepared, Regressed, Sampled, Updated, Validated
 
 _REFRESH = 0.2
 """Seconds between two drawings: more would take time from the training."""
@@ -62,6 +62,8 @@ class Progress:
         elif isinstance(event, Sampled):
             self.sample = event.text
             self._print_sample(event.text)
+        elif isinstance(event, Regressed):
+            self._print_regressed(event)
         self._draw()
 
     def finished(self, outcome: Outcome) -> None:
@@ -93,7 +95,7 @@ class Progress:
             ("model", event.model),
             (event.kind, event.data),
             ("plan", event.plan),
-            ("run", event.run),
+            *([("run", event.run)] if event.run else []),
         ):
             self._line(f"{name:<{width}}{value}")
         for note in event.notes:
@@ -111,6 +113,12 @@ class Progress:
             f"update {event.update:>6,}  {_clock(event.seconds)}  {self.unit}: train {train}  "
             f"validation {validation}{_listed(event.scores)}{' *' if event.best else '  '}  {speed}".rstrip()
         )
+
+    def _print_regressed(self, event: Regressed) -> None:
+        error = "" if event.error is None else f"  squared error {event.error:.4f}"
+        wrong = "" if event.wrong is None else f"  wrong {event.wrong:6.2%}"
+        mark = " *" if event.best else ""
+        self._line(f"ridge {event.ridge:7.1e}  norm of the weights {event.norm:8.3g}{error}{wrong}{mark}")
 
     def _print_sample(self, text: str) -> None:
         room = max(20, min(self.console.width, 100) - 4)

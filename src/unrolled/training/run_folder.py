@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import tomli_w
 
@@ -13,6 +13,22 @@ from unrolled.errors import FolderError
 from unrolled.models.folder import save_model
 from unrolled.models.kept import Kept
 from unrolled.models.writing import cannot_write, make_folder, write_atomically
+
+
+class RunRecord(Protocol):
+    """Where the training loop leaves what it finds: a `RunFolder`, or memory."""
+
+    @property
+    def path(self) -> Path | None:
+        """The folder; None for memory."""
+
+    def add_metrics(self, values: dict[str, Any]) -> None: ...
+
+    def add_sample(self, values: dict[str, Any]) -> None: ...
+
+    def keep_best(self, model: Kept) -> None: ...
+
+    def keep_last(self, model: Kept) -> None: ...
 
 
 class RunFolder:

@@ -29,12 +29,12 @@ from unrolled.layers.ragged import Ragged
 from unrolled.models.crf import follows
 from unrolled.models.tagger import Tagger
 from unrolled.training.events import Prepared, Report
-from unrolled.training.fit import fit
 from unrolled.training.language import Run
 from unrolled.training.objectives import Judgement
 from unrolled.training.plan import counted, planned
 from unrolled.training.run_folder import RunFolder
 from unrolled.training.tag_settings import TaggerSettings, TagSettings
+from unrolled.training.task import Task
 
 _WORDS, _CHARACTERS, _PICTURE = 64, 32, 64
 _LETTERS = 24
@@ -133,26 +133,10 @@ def train_tagger(
     reading, model, training = reading or ReadSettings(), model or TaggerSettings(), training or TagSettings()
     cell = find(model.cell)
     reader = open_records(paths, reading)
-    gathered = Gathered.of(reader)
-    kept_out = Gathered.of(open_records(validation_paths, reading)) if validation_paths else None
-    tags = step_labels(gathered)
-    trained, held = (
-        (np.arange(len(tags)), None)
-        if kept_out
-        else split([""] * len(tags), training.validation, training.seed)
-    )
-    settings = training.chosen(len(trained))
+    kept_out = open_records(validation_paths, reading) if validation_paths else None
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        network = _built(gathered, tags, trained, cell, model, reading, reader)
-        objective = Tagging(
-            network,
-            tagged_examples(network, gathered, trained),
-            tagged_examples(network, kept_out, np.arange(len(kept_out)))
-            if kept_out
-            else (tagged_examples(network, gathered, held) if held is not None and len(held) else None),
-            settings,
-        )
+        torch.manual_seed(training.seed)
+        task = tagging_task(reader, cell, model, training, kept_out, reading)
         folder = RunFolder("tag", run)
         folder.write_config(
             {
@@ -161,11 +145,57 @@ def train_tagger(
                 "validation_paths": [str(path) for path in validation_paths],
                 "reading": reading.model_dump(exclude_none=True),
                 "model": model.model_dump(exclude_none=True),
-                "training": settings.model_dump(exclude_none=True),
+                "training": task.settings.model_dump(exclude_none=True),
             }
         )
-        report(_prepared(folder, network, objective, settings, reader))
-        return Run(folder.path, fit(objective, settings, folder, report))
+        return Run(folder.path, task.train(folder, report))
+
+
+def tagging_task(
+    records: Reader,
+    cell: Cell,
+    model: TaggerSettings,
+    training: TagSettings,
+    validation: Reader | None = None,
+    reading: ReadSettings | None = None,
+) -> Task:
+    """From records to what can be trained; the weights are drawn from torch's seed.
+
+    Raises:
+        DataError: records that cannot be used, with their place.
+        SettingError: options that do not fit together.
+    """
+    gathered = Gathered.of(records)
+    kept_out = Gathered.of(validation) if validation else None
+    tags = step_labels(gathered)
+    trained, held = (
+        (np.arange(len(tags)), None) if kept_out else _split(tags, training.validation, training.seed)
+    )
+    settings = training.chosen(len(trained))
+    network = _built(gathered, tags, trained, cell, model, reading or ReadSettings(), records)
+    objective = Tagging(
+        network,
+        tagged_examples(network, gathered, trained),
+        tagged_examples(network, kept_out, np.arange(len(kept_out)))
+        if kept_out
+        else (tagged_examples(network, gathered, held) if held is not None and len(held) else None),
+        settings,
+    )
+    return Task(objective, settings, _prepared(network, objective, settings, records))
+
+
+def _split(
+    tags: list[tuple[str, ...]], share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices to train on and to validate on; a sequence with a tag that no other one to train on has is trained on."""
+    trained, held = split([""] * len(tags), share, seed)
+    seen = {tag for i in trained for tag in tags[i]}
+    rare = []
+    for i in held:
+        if not seen.issuperset(tags[i]):
+            rare.append(i)
+            seen.update(tags[i])
+    return np.union1d(trained, np.array(rare, np.int64)), np.setdiff1d(held, rare)
 
 
 def step_labels(gathered: Gathered) -> list[tuple[str, ...]]:
@@ -257,9 +287,7 @@ def tagged_examples(model: Tagger, gathered: Gathered, index: NDArray[np.int64])
     return TaggedExamples(sequences, wanted)
 
 
-def _prepared(
-    folder: RunFolder, model: Tagger, objective: Tagging, settings: TagSettings, reader: Reader
-) -> Prepared:
+def _prepared(model: Tagger, objective: Tagging, settings: TagSettings, reader: Reader) -> Prepared:
     recurrent = model.recurrent
     both = ", both directions" if recurrent.bidirectional else ""
     output = "CRF" if model.crf else "softmax"
@@ -267,7 +295,7 @@ def _prepared(
     held = 0 if objective.validation is None else len(objective.validation.sequences)
     steps = "words" if isinstance(model.input, WordInput) else "steps"
     return Prepared(
-        folder.path,
+        None,
         f"{model.cell.name}, {recurrent.num_layers} x {recurrent.hidden_size} units{both}, {output}, "
         f"{model.number_of_parameters:,} parameters, {len(model.tags)} tags",
         f"{counted(len(lengths), 'sequence')} of {lengths.min():,} to {lengths.max():,} {steps} to train on, {held:,} "
