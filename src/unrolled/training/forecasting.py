@@ -17,11 +17,11 @@ from unrolled.data.panel_reader import read_panel
 from unrolled.data.panel_settings import PanelSettings
 from unrolled.data.sequences import ahead
 from unrolled.data.windows import Batch, Frames, Part, Streams, Windows
+from unrolled.equations import Cell
 from unrolled.errors import DataError, SettingError
 from unrolled.inspection.floors import floor_errors
 from unrolled.models.forecaster import Forecaster
 from unrolled.training.events import Prepared, Report
-from unrolled.training.fit import fit
 from unrolled.training.forecast_plan import border, planned_hidden, planned_scaling, planned_window
 from unrolled.training.forecast_settings import ForecasterSettings, ForecastSettings
 from unrolled.training.language import Run
@@ -30,6 +30,7 @@ from unrolled.training.plan import counted, planned
 from unrolled.training.reservoir_settings import ForecastReservoirSettings
 from unrolled.training.reservoirs import ReservoirTask, drawn, forecaster_pieces, with_leak
 from unrolled.training.run_folder import RunFolder
+from unrolled.training.task import Task
 
 _AT_ONCE = 512
 _ROWS_AT_ONCE = 64
@@ -167,9 +168,39 @@ def train_on_panel(
     """Train on series in memory; else as `train_forecaster`."""
     reservoir, reading = reservoir or ForecastReservoirSettings(), reading or PanelSettings()
     model, training = reservoir.applied(model or ForecasterSettings(), training or ForecastSettings())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        task = forecasting_task(panel, find(model.cell), model, training, reading, reservoir)
+        used = task.reservoir if isinstance(task, ReservoirTask) else reservoir
+        folder = RunFolder("forecast", run)
+        folder.write_config(
+            {
+                "task": "forecast",
+                "paths": list(paths),
+                "reading": reading.model_dump(exclude_none=True, by_alias=True),
+                **used.used(model, task.settings),
+            }
+        )
+        return Run(folder.path, task.train(folder, report))
+
+
+def forecasting_task(
+    panel: Panel,
+    cell: Cell,
+    model: ForecasterSettings,
+    training: ForecastSettings,
+    reading: PanelSettings | None = None,
+    reservoir: ForecastReservoirSettings | None = None,
+) -> Task:
+    """From series to what can be trained; the weights are drawn from torch's seed.
+
+    Raises:
+        DataError: series that cannot be used, or are too short.
+        SettingError: options that do not fit together.
+    """
+    reservoir, reading = reservoir or ForecastReservoirSettings(), reading or PanelSettings()
     _check_options(model, training)
     reservoir.check_panel(bool(training.validation), panel.known)
-    cell = with_leak(find(model.cell), reservoir)
     borders = [border(one, training.validation, model.horizon) for one in panel]
     scaling, notes = planned_scaling(panel, model, borders)
     window = planned_window(panel, model, scaling)
@@ -177,45 +208,30 @@ def train_on_panel(
     parts = [(0, end) for end in borders]
     held = [(end, len(one)) for end, one in zip(borders, panel, strict=True)]
     settings, trained, kept_out = _laid_out(frames, model, training, window, parts, held)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        network = Forecaster(
-            panel.targets,
-            model.horizon,
-            cell,
-            planned_hidden(model, sum(borders) * len(panel.targets)),
-            model.layers,
-            shape=model.shape,
-            window=window,
-            quantiles=model.probabilities,
-            inputs=panel.inputs,
-            known=panel.known,
-            dropout=model.dropout,
-            scaling=scaling,
-            reading={**reading.model_dump(exclude_none=True, by_alias=True), **panel.facts},
-            trained_until={
-                one.name: one.date(end - 1) for one, end in zip(panel, borders, strict=True) if end
-            },
-        )
-        if reservoir.reservoir:
-            reservoir = drawn(network, reservoir, settings.seed)
-        objective = Forecasting(network, trained, kept_out, settings)
-        folder = RunFolder("forecast", run)
-        folder.write_config(
-            {
-                "task": "forecast",
-                "paths": list(paths),
-                "reading": reading.model_dump(exclude_none=True, by_alias=True),
-                **reservoir.used(model, settings),
-            }
-        )
-        notes = [*panel.notes, *notes, *_floor_note(frames, kept_out, model.horizon, held)]
-        prepared = _prepared(folder, network, objective, settings, panel, borders, notes)
-        if reservoir.reservoir:
-            task = reservoir_task(objective, settings, prepared, reservoir)
-            return Run(folder.path, task.train(folder, report))
-        report(prepared)
-        return Run(folder.path, fit(objective, settings, folder, report))
+    network = Forecaster(
+        panel.targets,
+        model.horizon,
+        with_leak(cell, reservoir),
+        planned_hidden(model, sum(borders) * len(panel.targets)),
+        model.layers,
+        shape=model.shape,
+        window=window,
+        quantiles=model.probabilities,
+        inputs=panel.inputs,
+        known=panel.known,
+        dropout=model.dropout,
+        scaling=scaling,
+        reading={**reading.model_dump(exclude_none=True, by_alias=True), **panel.facts},
+        trained_until={one.name: one.date(end - 1) for one, end in zip(panel, borders, strict=True) if end},
+    )
+    if reservoir.reservoir:
+        reservoir = drawn(network, reservoir, settings.seed)
+    objective = Forecasting(network, trained, kept_out, settings)
+    notes = [*panel.notes, *notes, *_floor_note(frames, kept_out, model.horizon, held)]
+    prepared = _prepared(network, objective, settings, panel, borders, notes)
+    if reservoir.reservoir:
+        return reservoir_task(objective, settings, prepared, reservoir)
+    return Task(objective, settings, prepared)
 
 
 def reservoir_task(
@@ -315,7 +331,6 @@ def _floor_note(
 
 
 def _prepared(
-    folder: RunFolder,
     model: Forecaster,
     objective: Forecasting,
     settings: ForecastSettings,
@@ -328,7 +343,7 @@ def _prepared(
     found = f"quantiles {', '.join(map(str, model.quantiles))}" if model.quantiles else "the mean"
     each = f"{settings.batch} series x {settings.steps} steps" if model.many else f"{settings.batch} windows"
     return Prepared(
-        folder.path,
+        None,
         f"{model.cell.name}, {recurrent.num_layers} x {recurrent.hidden_size} units, {model.number_of_parameters:,} "
         f"parameters; reads {reads}, forecasts {found} of {counted(model.horizon, 'step')}",
         f"{len(panel):,} series of "
