@@ -12,11 +12,13 @@ from cyclopts import Group, Parameter
 from unrolled.cli.options import Switch, refuse_options
 from unrolled.data.settings import ReadSettings
 from unrolled.training.classify_settings import ClassifierSettings, ClassifySettings
+from unrolled.training.reservoir_settings import ReservoirSettings
 
 MODEL = Group("Model", sort_key=1)
 TRAINING = Group("Training", sort_key=2)
-DATA = Group("Data", sort_key=3)
-RUN = Group("Run", sort_key=4)
+RESERVOIR = Group("Reservoir", sort_key=3)
+DATA = Group("Data", sort_key=4)
+RUN = Group("Run", sort_key=5)
 
 
 def classify(
@@ -24,6 +26,7 @@ def classify(
     validation_data: Annotated[tuple[str, ...], Parameter(group=DATA, negative="")] = (),
     model: Annotated[ClassifierSettings, Parameter(name="*", group=MODEL)] = ClassifierSettings(),
     training: Annotated[ClassifySettings, Parameter(name="*", group=TRAINING)] = ClassifySettings(),
+    reservoir: Annotated[ReservoirSettings, Parameter(name="*", group=RESERVOIR)] = ReservoirSettings(),
     data: Annotated[ReadSettings, Parameter(name="*", group=DATA)] = ReadSettings(),
     run: Annotated[Path | None, Parameter(group=RUN)] = None,
     json: Annotated[Switch, Parameter(group=RUN)] = False,
@@ -46,6 +49,7 @@ def classify(
     - `unrolled train classify recordings/ --label "{label}_{speaker}_{index}" --features mfcc`
     - `unrolled train classify genes.fasta --label "{id}|{label}" --epochs 20`
     - `unrolled train classify GESTURES_TRAIN.ts --hidden 64 --validation 0`
+    - `unrolled train classify GESTURES_TRAIN.ts --reservoir --leak 0.1` (seconds instead of minutes)
 
     Parameters
     ----------
@@ -58,7 +62,8 @@ def classify(
     json
         Print the result as JSON on standard output; progress goes to standard error.
     """
-    known = [*ClassifierSettings.model_fields, *ClassifySettings.model_fields, *ReadSettings.model_fields]
+    groups = (ClassifierSettings, ClassifySettings, ReservoirSettings, ReadSettings)
+    known = [name for group in groups for name in group.model_fields]
     refuse_options(paths, [*known, "validation_data", "run", "json"], "unrolled train classify")
     from rich.console import Console
 
@@ -66,7 +71,9 @@ def classify(
     from unrolled.training.progress import Progress
 
     with Progress(Console(stderr=json, highlight=False)) as progress:
-        ended = train_classifier(paths, data, model, training, validation_data, run, progress.report)
+        ended = train_classifier(
+            paths, data, model, training, validation_data, run, progress.report, reservoir
+        )
     progress.finished(ended.outcome)
     if json:
         print(json_format.dumps({"run": str(ended.path), **asdict(ended.outcome)}))

@@ -12,17 +12,22 @@ from cyclopts import Group, Parameter
 from unrolled.cli.options import Switch, refuse_options
 from unrolled.data.panel_settings import PanelSettings
 from unrolled.training.forecast_settings import ForecasterSettings, ForecastSettings
+from unrolled.training.reservoir_settings import ForecastReservoirSettings
 
 MODEL = Group("Model", sort_key=1)
 TRAINING = Group("Training", sort_key=2)
-DATA = Group("Data", sort_key=3)
-RUN = Group("Run", sort_key=4)
+RESERVOIR = Group("Reservoir", sort_key=3)
+DATA = Group("Data", sort_key=4)
+RUN = Group("Run", sort_key=5)
 
 
 def forecast(
     *paths: Annotated[str, Parameter(allow_leading_hyphen=True)],
     model: Annotated[ForecasterSettings, Parameter(name="*", group=MODEL)] = ForecasterSettings(),
     training: Annotated[ForecastSettings, Parameter(name="*", group=TRAINING)] = ForecastSettings(),
+    reservoir: Annotated[
+        ForecastReservoirSettings, Parameter(name="*", group=RESERVOIR)
+    ] = ForecastReservoirSettings(),
     data: Annotated[PanelSettings, Parameter(name="*", group=DATA)] = PanelSettings(),
     run: Annotated[Path | None, Parameter(group=RUN)] = None,
     json: Annotated[Switch, Parameter(group=RUN)] = False,
@@ -47,6 +52,7 @@ def forecast(
     - `unrolled train forecast shops.csv --series shop --target sales --log`
     - `unrolled train forecast prices.csv --quantiles 0.1,0.5,0.9 --fill nothing` (days without trade are no gaps)
     - `unrolled train forecast ball.npz --target 1,2 --shape many-to-many --cell lstm`
+    - `unrolled train forecast sunspots.csv --shape many-to-many --reservoir` (fixed weights, in a second)
 
     Parameters
     ----------
@@ -57,7 +63,8 @@ def forecast(
     json
         Print the result as JSON on standard output; progress goes to standard error.
     """
-    known = [*ForecasterSettings.model_fields, *ForecastSettings.model_fields, *PanelSettings.model_fields]
+    groups = (ForecasterSettings, ForecastSettings, ForecastReservoirSettings, PanelSettings)
+    known = [name for group in groups for name in group.model_fields]
     refuse_options(paths, [*known, "with", "run", "json"], "unrolled train forecast")
     from rich.console import Console
 
@@ -65,7 +72,7 @@ def forecast(
     from unrolled.training.progress import Progress
 
     with Progress(Console(stderr=json, highlight=False)) as progress:
-        ended = train_forecaster(paths, data, model, training, run, progress.report)
+        ended = train_forecaster(paths, data, model, training, run, progress.report, reservoir)
     progress.finished(ended.outcome)
     if json:
         print(json_format.dumps({"run": str(ended.path), **asdict(ended.outcome)}))

@@ -24,11 +24,14 @@ from unrolled.data.settings import ReadSettings
 from unrolled.equations import Cell
 from unrolled.layers.ragged import Ragged
 from unrolled.models.classifier import Classifier
+from unrolled.models.ridge import Piece
 from unrolled.training.classify_settings import ClassifierSettings, ClassifySettings
 from unrolled.training.events import Prepared, Report
 from unrolled.training.language import Run
 from unrolled.training.objectives import Judgement
 from unrolled.training.plan import counted, planned
+from unrolled.training.reservoir_settings import ReservoirSettings
+from unrolled.training.reservoirs import ReservoirTask, classifier_pieces, drawn, with_leak
 from unrolled.training.run_folder import RunFolder
 from unrolled.training.task import Task
 
@@ -111,6 +114,7 @@ def train_classifier(
     validation_paths: Sequence[str | Path] = (),
     run: str | Path | None = None,
     report: Report = lambda event: None,
+    reservoir: ReservoirSettings | None = None,
 ) -> Run:
     """Read labelled sequences, train a classifier on them, and leave a run folder.
 
@@ -123,17 +127,15 @@ def train_classifier(
         FolderError: the run folder is not empty or cannot be written.
         MissingExtra: the package that reads this kind of file is not installed.
     """
-    reading, model, training = (
-        reading or ReadSettings(),
-        model or ClassifierSettings(),
-        training or ClassifySettings(),
-    )
+    reading, reservoir = reading or ReadSettings(), reservoir or ReservoirSettings()
+    model, training = reservoir.applied(model or ClassifierSettings(), training or ClassifySettings())
     cell = find(model.cell)
     reader = open_records(paths, reading)
     kept_out = open_records(validation_paths, reading) if validation_paths else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
-        task = classification_task(reader, cell, model, training, kept_out, reading)
+        task = classification_task(reader, cell, model, training, kept_out, reading, reservoir)
+        used = task.reservoir if isinstance(task, ReservoirTask) else reservoir
         folder = RunFolder("classify", run)
         folder.write_config(
             {
@@ -141,8 +143,7 @@ def train_classifier(
                 "paths": [str(path) for path in paths],
                 "validation_paths": [str(path) for path in validation_paths],
                 "reading": reading.model_dump(exclude_none=True),
-                "model": model.model_dump(exclude_none=True),
-                "training": task.settings.model_dump(exclude_none=True),
+                **used.used(model, task.settings),
             }
         )
         return Run(folder.path, task.train(folder, report))
@@ -155,13 +156,17 @@ def classification_task(
     training: ClassifySettings,
     validation: Reader | None = None,
     reading: ReadSettings | None = None,
+    reservoir: ReservoirSettings | None = None,
 ) -> Task:
-    """From records to what can be trained; the weights are drawn from torch's seed.
+    """From records to what can be trained; the weights are drawn from torch's seed, those of a reservoir from that of
+    `training`.
 
     Raises:
         DataError: records that cannot be used, with their place.
         SettingError: options that do not fit together.
     """
+    reservoir = reservoir or ReservoirSettings()
+    cell = with_leak(cell, reservoir)
     gathered = Gathered.of(records)
     kept_out = Gathered.of(validation) if validation else None
     names = gathered.names()
@@ -180,7 +185,29 @@ def classification_task(
         else (examples(network, gathered, held) if held is not None and len(held) else None),
         settings,
     )
-    return Task(objective, settings, _prepared(network, objective, settings, records))
+    task = Task(objective, settings, _prepared(network, objective, settings, records))
+    return _regressed(task, objective, reservoir) if reservoir.reservoir else task
+
+
+def _regressed(task: Task, objective: Classification, reservoir: ReservoirSettings) -> ReservoirTask:
+    """The same with fixed weights, and an output that is found by least squares."""
+    model = objective.model
+
+    def pieces(part: Examples) -> Iterator[Piece]:
+        index = in_order(len(part.sequences), _VALIDATED_AT_ONCE)
+        return classifier_pieces(model, map(part.batch, index))
+
+    validation = objective.validation
+    reservoir.check_validated(validation is not None)
+    return ReservoirTask(
+        objective,
+        task.settings,
+        task.prepared,
+        drawn(model, reservoir, task.settings.seed),
+        lambda: pieces(objective.training),
+        None if validation is None else lambda: pieces(validation),
+        int(objective.training.sequences.lengths.sum()),
+    )
 
 
 def fitted_input(
