@@ -137,7 +137,7 @@ TASKS = {
         "one class 25",
         videos,
         reading={"label": "{label}_{index}"},
-        training={"epochs": 40},
+        training={"epochs": 20},
     ),
 }
 

@@ -113,6 +113,9 @@ class TaskSettings(CourseSettings):
         gt=0,
         description="Stop after so many passes over the data. [default: 6 to 100, by the data's size]",
     )
+    patience: int = Field(
+        20, ge=1, description="Stop early after so many validations in a row without a new best."
+    )
     validate_every: int | None = Field(  # type: ignore[assignment]
         None, ge=1, description="Updates between two validations. [default: one pass, 200 updates at most]"
     )
