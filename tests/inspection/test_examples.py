@@ -13,6 +13,7 @@ MODULES = (
     "memorization",
     "neurons",
     "patterns",
+    "report.build",
     "spectrum",
     "surprise",
     "truncation",

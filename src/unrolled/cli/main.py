@@ -19,6 +19,7 @@ from unrolled.cli.cells import cells
 from unrolled.cli.demo import demo
 from unrolled.cli.engines import engines
 from unrolled.cli.evaluate import evaluate
+from unrolled.cli.inspect import inspect
 from unrolled.cli.predict import predict
 from unrolled.cli.sample import sample
 from unrolled.cli.score import score
@@ -70,6 +71,7 @@ def build() -> App:
         score: "score RUN TEXTS... [OPTIONS]",
         evaluate: "evaluate RUN DATA... [OPTIONS]",
         predict: "predict RUN DATA... [OPTIONS]",
+        inspect: "inspect RUN [OPTIONS]",
         cells: "cells [NAME] [OPTIONS]",
         engines: "engines [OPTIONS]",
         demo: "demo [OPTIONS]",
