@@ -42,7 +42,7 @@ class Tagger(Kept):
         constrained: what the BIO scheme forbids is never answered; of a CRF only.
         embedding_size: I of a learned embedding of words or characters, or of what pictures are turned into.
         letter_size, spelling_size: of words: the embedding of characters, and H of the layer that reads them.
-        dropout: of the front's output, between layers, and of the outputs.
+        dropout: of the front's output, between layers, and of the outputs; half as much of the letters of words.
         unknown: a; while training a word that occurred n times is read as `<unk>` with probability a / (a + n).
         usual: the tag each word had most often in training, to compare with.
 
@@ -127,7 +127,7 @@ class Tagger(Kept):
         if size is None:
             raise SettingError("words need embedding_size, got none; name one, such as 64")
         sizes = self.options["letter_size"], self.options["spelling_size"]
-        return Words(self.input, size, self.cell, *sizes, unknown=unknown)
+        return Words(self.input, size, self.cell, *sizes, unknown, self.options["dropout"] / 2)
 
     def forward(self, x: Any, lengths: Tensor | Sequence[int] | None = None) -> Any:
         """Emissions of every step: ragged (N, ...) to ragged (N, K), or (T, B, ...) with `lengths` to (T, B, K)."""

@@ -53,11 +53,11 @@ class TaggerSettings(Settings):
 class TagSettings(TaskSettings):
     """The course of training a tagger."""
 
-    batch: int | None = Field(  # type: ignore[assignment]
+    batch: int | None = Field(
         None, ge=1, description="Sequences B of one update. [default: 16, of 20,000 sequences or more 32]"
     )
     learning_rate: float = Field(
-        0.002,
+        0.003,
         gt=0,
         description="Highest step size of Adam; it falls to 0 as half a cosine over the whole run.",
     )
