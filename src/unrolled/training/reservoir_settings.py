@@ -13,6 +13,8 @@ from unrolled.errors import SettingError
 from unrolled.training.settings import TaskSettings
 
 RIDGES = tuple(10.0**k for k in range(-8, 2))
+_RATE = 0.001
+"""Of fine-tuning: the output reads hundreds of units, and larger first steps undo what was found."""
 
 Model = TypeVar("Model", bound=Settings)
 Course = TypeVar("Course", bound=TaskSettings)
@@ -24,10 +26,13 @@ class ReservoirSettings(Settings):
     reservoir: bool = Field(
         False,
         description="Draw all weights and leave them fixed; only the linear output is found, in one pass over the data "
-        "(ridge regression).",
+        "(ridge regression). Usual then: cell leaky, more units, the mean over the steps.",
     )
     leak: float | None = Field(
-        None, gt=0, le=1, description="Leak of the cell: a unit remembers about 1 / leak steps."
+        None,
+        gt=0,
+        le=1,
+        description="Leak of the cell: a unit remembers about 1 / leak steps. [default: the cell's own; leaky 0.3]",
     )
     spectral_radius: float = Field(
         0.9, ge=0, description="Largest magnitude of the eigenvalues of every recurrent matrix."
@@ -50,7 +55,7 @@ class ReservoirSettings(Settings):
         None,
         gt=0,
         description="Then train all weights by gradients, for so many passes over the data; the options of training "
-        "act on this. [default: never]",
+        "act on this, the learning rate is 0.001 if it is not set. [default: never]",
     )
 
     usual: ClassVar[dict[str, Any]] = {"cell": "leaky", "hidden": 400, "pooling": "mean"}
@@ -82,7 +87,10 @@ class ReservoirSettings(Settings):
         changes = {**self.usual, **fixed}
         fields = type(model).model_fields.keys() - model.model_fields_set
         found = model.model_copy(update={name: changes[name] for name in fields & changes.keys()})
-        return found, training.model_copy(update={"epochs": self.fine_tune} if self.fine_tune else {})
+        if not self.fine_tune:
+            return found, training
+        rate = training.learning_rate if "learning_rate" in training.model_fields_set else _RATE
+        return found, training.model_copy(update={"epochs": self.fine_tune, "learning_rate": rate})
 
     def _check(self, model: Settings, training: Settings) -> None:
         if self.fine_tune:

@@ -190,14 +190,14 @@ def sharpness(answers: Tensor, wanted: Tensor, several: bool = False) -> float:
     classes.
 
     Answers z (N, C) of a regression stand around 0 and 1, or -1 and 1, and are no logits: softmax(z) is nearly
-    uniform. The N rows are counted as one more of every class would have been seen, so that the factor stays finite
-    where no row is wrong. At the minimum sum_i (P_i - q_i) . z_i = 0, which rises with b: found by bisection.
+    uniform. Targets are q = (N y + 1 / C) / (N + 1), as if one more row were of all classes alike, so that the factor
+    stays finite where no row is wrong. At the minimum sum_i (P_i - q_i) . z_i = 0, which rises with b: bisection.
 
     Paper: Platt 1999, Probabilistic outputs for support vector machines (one factor, and smoothed targets).
     """
     count, classes = len(answers), 2 if several else answers.shape[1]
     share = (wanted + 1) / 2 if several else wanted
-    targets = (share * count + 1) / (count + classes)
+    targets = (share * count + 1 / classes) / (count + 1)
 
     def slope(factor: float) -> float:
         scaled = factor * answers
