@@ -9,6 +9,11 @@ JapaneseVowels: 270 utterances to train on and 370 to test, 12 numbers a step, n
 regression on their mean. Leak, input scaling and ridge are chosen by five-fold cross-validation on the training
 utterances with a seed of its own; the test utterances are looked at once per seed. DIR holds
 JapaneseVowels/JapaneseVowels_TRAIN.ts and _TEST.ts.
+
+By the command: the same utterances, and the passengers and sunspots of `benchmarks.quality.forecasts`, by what
+`unrolled train classify --reservoir` and `unrolled train forecast --reservoir` do with their own defaults, the options
+of `benchmarks.quality.forecasts` for what is read, and a validation part that is cut from the training part. DIR holds
+airline-passengers.csv and monthly-sunspots.csv as well. Nothing was chosen on the test parts.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import statistics
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +29,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.quality import forecasts
+from unrolled.data.settings import ReadSettings
 from unrolled.data.synthetic.chaos import mackey_glass
 from unrolled.data.ts import ts_series
+from unrolled.inspection.classification import evaluate
+from unrolled.inspection.forecasting import all_forecasts
 from unrolled.layers.ragged import Ragged
+from unrolled.models.classifier import Classifier
 from unrolled.models.echo_state import EchoStateNetwork
+from unrolled.models.folder import load_model
+from unrolled.models.forecaster import Forecaster
+from unrolled.training.classification import train_classifier
+from unrolled.training.classify_settings import ClassifySettings
+from unrolled.training.forecast_settings import ForecasterSettings, ForecastSettings
+from unrolled.training.forecasting import train_on_panel
+from unrolled.training.reservoir_settings import ForecastReservoirSettings, ReservoirSettings
 
 HORIZON, TRAINING, WASHOUT, PLACES, APART = 84, 3000, 1000, 50, 100
 CHAOS = {
@@ -69,7 +87,11 @@ def main() -> None:
     print(mackey_glass_84(range(asked.chaos_seeds)).line(), flush=True)
     if asked.data:
         results, chosen = japanese_vowels(asked.data / "JapaneseVowels", range(asked.vowel_seeds))
-        print(results.line())
+        print(results.line(), flush=True)
+        print(vowels_by_command(asked.data / "JapaneseVowels", range(asked.vowel_seeds)).line(), flush=True)
+        tasks = forecasts.tasks(asked.data)
+        for name in forecasts.SERIES:
+            print(series_by_command(tasks[name](), range(asked.vowel_seeds)).line(), flush=True)
         print(f"\nJapaneseVowels: chosen on the training utterances: {chosen}")
     else:
         print("\nJapaneseVowels was left out: give --data DIR")
@@ -77,9 +99,9 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.reservoirs", description=__doc__)
-    parser.add_argument("--data", type=Path, help="the folder that holds JapaneseVowels/")
+    parser.add_argument("--data", type=Path, help="the folder that holds JapaneseVowels/ and the series")
     parser.add_argument("--chaos-seeds", type=int, default=20, help="reservoirs on Mackey-Glass [20]")
-    parser.add_argument("--vowel-seeds", type=int, default=10, help="reservoirs on JapaneseVowels [10]")
+    parser.add_argument("--vowel-seeds", type=int, default=10, help="reservoirs on everything else [10]")
     return parser.parse_args()
 
 
@@ -200,6 +222,47 @@ def accuracy(seed: int, training: Utterances, test: Utterances, chosen: dict[str
     with torch.no_grad():
         answers, _ = network(rows)
     return float((answers.argmax(1) == speakers).double().mean())
+
+
+# --- by the command ------------------------------------------------------------------------------
+
+
+def vowels_by_command(folder: Path, seeds: range) -> Results:
+    begin = time.perf_counter()
+    train, test = (folder / f"JapaneseVowels_{part}.ts" for part in ("TRAIN", "TEST"))
+    found = [command_accuracy(train, test, seed) for seed in seeds]
+    speakers = read_utterances(test).speakers
+    floor = float(speakers.bincount().max() / len(speakers))
+    task = "JapaneseVowels by the command, accuracy (most frequent speaker)"
+    return Results(task, VOWELS_TARGET, floor, found, time.perf_counter() - begin)
+
+
+def command_accuracy(train: Path, test: Path, seed: int) -> float:
+    with tempfile.TemporaryDirectory() as run:
+        reservoir, course = ReservoirSettings(reservoir=True), ClassifySettings(seed=seed)
+        train_classifier([train], training=course, run=run, reservoir=reservoir)
+        return evaluate(load_model(run, Classifier), [test], ReadSettings()).scores["accuracy"]
+
+
+def series_by_command(task: forecasts.Task, seeds: range) -> Results:
+    begin = time.perf_counter()
+    found = [command_error(task, seed) for seed in seeds]
+    rule, floor = min(forecasts.floors(task)[1].items(), key=lambda entry: entry[1])
+    seconds = time.perf_counter() - begin
+    return Results(f"{task.name}, one step, by the command ({rule})", task.target, floor, found, seconds)
+
+
+def command_error(task: forecasts.Task, seed: int) -> float:
+    with tempfile.TemporaryDirectory() as run:
+        train_on_panel(
+            task.training,
+            ForecasterSettings(**task.model),
+            ForecastSettings(seed=seed),
+            run,
+            reservoir=ForecastReservoirSettings(reservoir=True),
+        )
+        made = all_forecasts(load_model(run, Forecaster), task.test, [task.begins] * len(task.test))
+    return task.score(made.values, made.truth)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,14 @@
 """The benchmark of reservoirs measures what it says."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks.quality import reservoirs
+from benchmarks.quality import forecasts, reservoirs
+from unrolled.data.panel import Panel
 
 
 @pytest.mark.slow
@@ -38,3 +41,17 @@ def test_utterances_are_read_and_told_apart(tmp_path, monkeypatch):
     results, chosen = reservoirs.japanese_vowels(folder, range(2))
     assert chosen["leak"] == 0.3 and chosen["ridge"] in reservoirs.RIDGES
     assert min(results.values) > 0.9 and results.floor == 0.5
+    results = reservoirs.vowels_by_command(folder, range(2))
+    assert min(results.values) > 0.9 and results.floor == 0.5
+
+
+def test_series_are_judged_beyond_what_is_trained_on():
+    """A wave in noise: the best forecast is off by the noise, the last value by more."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 300)
+    panel = Panel.of([np.sin(np.arange(300) / 3) + noise])
+    training = replace(panel, series=(panel.series[0].until(200),))
+    task = forecasts.Task("wave", training, panel, 200, 1.0, "", {"window": 12})
+    results = reservoirs.series_by_command(task, range(2))
+    assert results.floor == pytest.approx(np.diff(panel.series[0].values[199:, 0]).std(), rel=0.05)
+    assert 0.08 < min(results.values) <= max(results.values) < 0.2 < results.floor
+    assert results.values[0] != results.values[1]
