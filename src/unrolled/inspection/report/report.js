@@ -53,7 +53,7 @@
       let line = this.line();
       symbols.forEach((symbol, i) => {
         const span = make("span", symbol === " " ? "blank" : "", sign(symbol));
-        if (sign(symbol) !== symbol) span.classList.add("sign");
+        if (sign(symbol) !== symbol) span.classList.add(sign(symbol).startsWith("◌") ? "mark" : "sign");
         span.dataset.i = i;
         this.spans.push(span);
         line.append(span);
@@ -286,12 +286,13 @@
     "#3d8ea8": "#74c5dd", "#a03050": "#ea7b9a", "#5a5a5a": "#b5b5b5", "#b9c9de": "#4a5a72", "#2a3f5f": "#d5dbe5",
     "#ebf0f8": "#303846", "#c8d4e3": "#4a5464",
   };
+  const DARK_FADED = [/rgba\(31,78,140,/g, "rgba(127,176,242,"];
   const dark = matchMedia("(prefers-color-scheme: dark)");
 
   const draw = (figure, width) => {
     let source = JSON.stringify(data.figures[Number(figure.dataset.figure)]);
     const night = dark.matches && width === undefined;
-    if (night) source = source.replace(/#[0-9a-f]{6}/gi, (one) => DARK[one.toLowerCase()] ?? one);
+    if (night) source = source.replace(/#[0-9a-f]{6}/gi, (one) => DARK[one.toLowerCase()] ?? one).replace(...DARK_FADED);
     const { data: traces, layout } = JSON.parse(source);
     Object.assign(layout, { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", width });
     layout.legend = { ...layout.legend, bgcolor: "rgba(0,0,0,0)" };
