@@ -104,6 +104,9 @@ def _language(
     characters: int = 2000,
     **options: int,
 ) -> Report:
+    from rich.console import Console
+    from rich.text import Text
+
     from unrolled.cli.sample import warn_unseen
     from unrolled.inspection.report.build import report
     from unrolled.inspection.report.runs import trained_run
@@ -117,7 +120,15 @@ def _language(
     for name, one in models.items():
         said = f"for {name} the text" if others else "the text"
         warn_unseen(said, one.vocabulary.unseen(chosen.text))
-    return report(models, chosen.text, source=str(chosen), runs=runs, **options)  # type: ignore[arg-type]
+    with Console(stderr=True).status("looking inside") as status:
+        return report(
+            models,
+            chosen.text,
+            source=str(chosen),
+            runs=runs,
+            tell=lambda line: status.update(Text(line)),
+            **options,
+        )
 
 
 def _sequences(run: Path, model: Kept, file: str | None, options: Mapping[str, object]) -> Report:
