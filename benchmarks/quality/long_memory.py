@@ -45,7 +45,7 @@ def gated(start: str, sequences: int, hidden: int = 16) -> MemorySettings:
 
 
 def simple(start: str) -> MemorySettings:
-    return MemorySettings(100, start, learning_rate=0.001, clip=0.1, sequences=300_000)
+    return MemorySettings(100, start, learning_rate=0.001, clip=0.1, sequences=400_000)
 
 
 TARGETS = {
@@ -60,6 +60,12 @@ TARGETS = {
     "adding-600-gru": Target(Adding(600), "gru", "error < 1e-3", gated("chrono:600", 200_000)),
     "adding-150-lstm": Target(Adding(150), "lstm", "error < 1e-3", gated("chrono:150", 300_000)),
     "adding-150-irnn": Target(Adding(150), "elman_relu", "error < 1e-3", simple("irnn")),
+    "copying-200-gru": Target(
+        Copying(200),
+        "gru",
+        "loss < floor / 10",
+        MemorySettings(128, "chrono:300", learning_rate=0.003, sequences=300_000),
+    ),
     # Its second connection is as long as the wait: the memory is given, only what to do with it is learned.
     "copying-200-skip": Target(
         Copying(200),
