@@ -118,4 +118,6 @@ def test_evaluating_a_language_model_says_what_to_do(tmp_path, capsys):
     options = ["--updates", "1", "--steps", "8", "--batch", "4", "--hidden", "4", "--json"]
     assert run(capsys, "train", "lm", tmp_path / "a.txt", "--run", tmp_path / "lm", *options)[0] == 0
     code, _, err = run(capsys, "evaluate", tmp_path / "lm", tmp_path / "a.txt")
-    assert code == 2 and "needs a classifier, tagger or forecaster; use unrolled score for texts" in err
+    assert (
+        code == 2 and "needs a classifier, tagger or forecaster, got another kind of model (language)" in err
+    )

@@ -36,9 +36,10 @@ def test_unknown_commands_name_the_nearest(refused):
         'unknown command "tarin". Did you mean "train"? Available commands: train, sample, '
     )
     assert said.endswith("Try: unrolled --help")
-    assert (
-        refused("train", "ml") == 'unknown command "ml". Available commands: lm. Try: unrolled train --help'
-    )
+    said = refused("train", "ml")
+    assert said.startswith('unknown command "ml". Available commands: ')
+    assert all(name in said for name in ("lm", "classify", "tag", "forecast"))
+    assert said.endswith("Try: unrolled train --help")
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,8 @@ def task_model(run: Path) -> Kept:
     model = load_model(run)
     if model.architecture not in TASKS:
         raise FolderError(
-            f"{run}: holds a {model.architecture} model, and this needs a classifier, tagger or forecaster; use "
-            "unrolled score for texts"
+            f"{run}: this needs a classifier, tagger or forecaster, got another kind of model ({model.architecture}); "
+            "for texts and language models use unrolled score"
         )
     return model
 

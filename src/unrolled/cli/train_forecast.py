@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json as json_format
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from unrolled.cli.options import Switch, refuse_options
+from unrolled.cli.training_run import DATA, MODEL, RESERVOIR, RUN, TRAINING, options_of, show_training
 from unrolled.data.panel_settings import PanelSettings
 from unrolled.training.forecast_settings import ForecasterSettings, ForecastSettings
 from unrolled.training.reservoir_settings import ForecastReservoirSettings
-
-MODEL = Group("Model", sort_key=1)
-TRAINING = Group("Training", sort_key=2)
-RESERVOIR = Group("Reservoir", sort_key=3)
-DATA = Group("Data", sort_key=4)
-RUN = Group("Run", sort_key=5)
 
 
 def forecast(
@@ -63,18 +56,15 @@ def forecast(
     json
         Print the result as JSON on standard output; progress goes to standard error.
     """
-    groups = (ForecasterSettings, ForecastSettings, ForecastReservoirSettings, PanelSettings)
-    known = [name for group in groups for name in group.model_fields]
-    refuse_options(paths, [*known, "with", "run", "json"], "unrolled train forecast")
-    from rich.console import Console
-
+    refuse_options(
+        paths,
+        [*options_of(ForecasterSettings, ForecastSettings, ForecastReservoirSettings, PanelSettings), "with"],
+        "unrolled train forecast",
+    )
     from unrolled.training.forecasting import train_forecaster
-    from unrolled.training.progress import Progress
 
-    with Progress(Console(stderr=json, highlight=False)) as progress:
-        ended = train_forecaster(paths, data, model, training, run, progress.report, reservoir)
-    progress.finished(ended.outcome)
-    if json:
-        print(json_format.dumps({"run": str(ended.path), **asdict(ended.outcome)}))
-    else:
-        print(f"Next: unrolled evaluate {ended.path} DATA, or unrolled predict {ended.path} DATA")
+    show_training(
+        lambda report: train_forecaster(paths, data, model, training, run, report, reservoir),
+        json,
+        "unrolled evaluate {run} DATA, or unrolled predict {run} DATA",
+    )

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json as json_format
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 
 from unrolled.cli.options import Switch, refuse_options
+from unrolled.cli.training_run import DATA, MODEL, RUN, TRAINING, options_of, show_training
 from unrolled.data.settings import ReadSettings
 from unrolled.training.tag_settings import TaggerSettings, TagSettings
-
-MODEL = Group("Model", sort_key=1)
-TRAINING = Group("Training", sort_key=2)
-DATA = Group("Data", sort_key=3)
-RUN = Group("Run", sort_key=4)
 
 
 def tag(
@@ -57,17 +51,15 @@ def tag(
     json
         Print the result as JSON on standard output; progress goes to standard error.
     """
-    known = [*TaggerSettings.model_fields, *TagSettings.model_fields, *ReadSettings.model_fields]
-    refuse_options(paths, [*known, "validation_data", "run", "json"], "unrolled train tag")
-    from rich.console import Console
-
-    from unrolled.training.progress import Progress
+    refuse_options(
+        paths,
+        [*options_of(TaggerSettings, TagSettings, ReadSettings), "validation_data"],
+        "unrolled train tag",
+    )
     from unrolled.training.tagging import train_tagger
 
-    with Progress(Console(stderr=json, highlight=False)) as progress:
-        ended = train_tagger(paths, data, model, training, validation_data, run, progress.report)
-    progress.finished(ended.outcome)
-    if json:
-        print(json_format.dumps({"run": str(ended.path), **asdict(ended.outcome)}))
-    else:
-        print(f"Next: unrolled evaluate {ended.path} DATA, or unrolled predict {ended.path} DATA")
+    show_training(
+        lambda report: train_tagger(paths, data, model, training, validation_data, run, report),
+        json,
+        "unrolled evaluate {run} DATA, or unrolled predict {run} DATA",
+    )
