@@ -77,7 +77,7 @@ class TextInput(Input):
     @classmethod
     def fitted(
         cls,
-        texts: Iterable[str],
+        texts: Iterable[str | tuple[str, ...]],
         unit: str = "word",
         lower: bool = False,
         minimum_count: int = 1,
@@ -91,10 +91,14 @@ class TextInput(Input):
         kept = [symbol for symbol, count in counts.items() if count >= minimum_count]
         return cls(("<unk>", *sorted(kept, key=lambda symbol: (-counts[symbol], symbol))), unit, lower, ngram)
 
-    def tokens(self, text: str) -> list[str]:
-        """The tokens of a text, in order; a text shorter than an n-gram is one token."""
-        text = text.lower() if self.lower else text
-        tokens = list(text) if self.unit == "character" else _WORD.findall(text)
+    def tokens(self, text: str | tuple[str, ...]) -> list[str]:
+        """The tokens of a text, in order; a text shorter than an n-gram is one token. Words given apart stay whole."""
+        if isinstance(text, tuple) and self.unit == "word":
+            tokens = [word.lower() for word in text] if self.lower else list(text)
+        else:
+            text = text if isinstance(text, str) else " ".join(text)
+            text = text.lower() if self.lower else text
+            tokens = list(text) if self.unit == "character" else _WORD.findall(text)
         if self.ngram == 1 or not tokens:
             return tokens
         between = "" if self.unit == "character" else " "
@@ -110,7 +114,7 @@ class TextInput(Input):
             raise DataError(
                 f"the model reads text, got {described(values)}; give data of the kind it was trained on"
             )
-        symbols = self.tokens(values) if isinstance(values, str) else values
+        symbols = self.tokens(values)
         return np.fromiter((self._index.get(symbol, UNKNOWN) for symbol in symbols), np.int64, len(symbols))
 
     def to_json(self) -> dict[str, Any]:

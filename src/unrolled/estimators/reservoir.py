@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Iterator, Sequence
-from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,66 +13,17 @@ from torch import Tensor
 from unrolled.equations import Cell
 from unrolled.equations.operations import is_finite_number
 from unrolled.errors import DataError, SettingError
+from unrolled.estimators.estimator import Estimator
 from unrolled.layers.ragged import Ragged
 from unrolled.models.echo_state import EchoState, EchoStateNetwork
 from unrolled.models.ridge import RidgePath
 
 Floats = NDArray[np.float64]
-Self = TypeVar("Self", bound="_Estimator")
 RIDGES = tuple(10.0**k for k in range(-8, 1))
 BATCH = 256  # rows that are run at a time
 
 
-class _Estimator:
-    """Parameters as scikit-learn reads and sets them: those of `__init__`, under their names."""
-
-    _kind: str
-
-    @classmethod
-    def _names(cls) -> list[str]:
-        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The parameters by name."""
-        return {name: getattr(self, name) for name in self._names()}
-
-    def set_params(self: Self, **parameters: Any) -> Self:
-        """Set parameters by name; they act at the next `fit`.
-
-        Raises SettingError for unknown names.
-        """
-        for name, value in parameters.items():
-            if name not in self._names():
-                raise SettingError(
-                    f"{type(self).__name__} has no parameter {name}, it has {', '.join(self._names())}. Use these."
-                )
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        usual = inspect.signature(type(self).__init__).parameters
-        given = [f"{n}={v!r}" for n, v in self.get_params().items() if v != usual[n].default]
-        return f"{type(self).__name__}({', '.join(given)})"
-
-    def __sklearn_tags__(self) -> Any:
-        """What scikit-learn asks an estimator about itself; only scikit-learn calls this."""
-        tags = import_module("sklearn.utils")
-        classifies = self._kind == "classifier"
-        return tags.Tags(
-            estimator_type=self._kind,
-            target_tags=tags.TargetTags(required=classifies),
-            classifier_tags=tags.ClassifierTags() if classifies else None,
-            regressor_tags=None if classifies else tags.RegressorTags(),
-        )
-
-    def _fitted(self) -> EchoStateNetwork:
-        network: EchoStateNetwork | None = getattr(self, "network_", None)
-        if network is None:
-            raise SettingError(f"this {type(self).__name__} has not been fitted. Call fit(...) first.")
-        return network
-
-
-class ReservoirClassifier(_Estimator):
+class ReservoirClassifier(Estimator):
     """Classes of sequences: a fixed random recurrent network, and a ridge readout of its states.
 
     The inputs are standardised by the mean and deviation of the training data. The strength of the ridge is chosen on
@@ -105,7 +54,7 @@ class ReservoirClassifier(_Estimator):
     Paper: Jaeger et al. 2007, Optimization and applications of echo state networks with leaky-integrator neurons.
     """
 
-    _kind = "classifier"
+    _kind, _learned = "classifier", "network_"
 
     def __init__(
         self,
@@ -209,7 +158,7 @@ class ReservoirClassifier(_Estimator):
         return float(np.mean(self.predict(X) == np.asarray(list(y))))
 
 
-class ReservoirForecaster(_Estimator):
+class ReservoirForecaster(Estimator):
     """How series go on: a fixed random recurrent network that is fed with the series, and then with its own forecast.
 
     The series are standardised by the mean and deviation of the training data, and forecast in their own units.
@@ -236,7 +185,7 @@ class ReservoirForecaster(_Estimator):
     Paper: Jaeger & Haas 2004, Harnessing nonlinearity, Science 304.
     """
 
-    _kind = "regressor"
+    _kind, _learned = "regressor", "network_"
 
     def __init__(
         self,

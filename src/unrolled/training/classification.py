@@ -22,6 +22,7 @@ from unrolled.data.records import Reader
 from unrolled.data.sequences import Sequences, ahead, batches, in_order
 from unrolled.data.settings import ReadSettings
 from unrolled.equations import Cell
+from unrolled.errors import DataError
 from unrolled.layers.ragged import Ragged
 from unrolled.models.classifier import Classifier
 from unrolled.models.ridge import Piece
@@ -218,15 +219,16 @@ def fitted_input(
     if gathered.kind is np.ndarray:
         pictures = gathered.raw.values.ndim == 4
         return PictureInput.fitted(values) if pictures else FrameInput.fitted(values)  # type: ignore[arg-type]
-    texts = (value if isinstance(value, str) else " ".join(value) for value in values)
     unit = settings.unit or _usual_unit(gathered, kind)
-    return TextInput.fitted(texts, unit, settings.lower, settings.minimum_count, settings.ngram)
+    return TextInput.fitted(values, unit, settings.lower, settings.minimum_count, settings.ngram)  # type: ignore[arg-type]
 
 
 def _usual_unit(gathered: Gathered, kind: str) -> str:
     """Words, unless it is DNA, or half of the first texts hold no space."""
     if kind == "dna":
         return "character"
+    if gathered.kind is tuple:
+        return "word"
     first = [str(gathered.value(i)).strip() for i in range(min(200, len(gathered)))]
     return "character" if sum(" " not in text for text in first) * 2 > len(first) else "word"
 
@@ -276,9 +278,11 @@ def examples(model: Classifier, gathered: Gathered, index: NDArray[np.int64]) ->
     several = model.labels.separator is not None
     target = model.labels.indicator if several else model.labels.index
     targets = np.array([target(names[i], gathered.places[i]) for i in index])
-    return Examples(
-        Sequences(model.input.encode(gathered.value(int(i))) for i in index), torch.from_numpy(targets)
-    )
+    sequences = Sequences(model.input.encode(gathered.value(int(i))) for i in index)
+    if (sequences.lengths == 0).any():
+        place = gathered.places[index[int(sequences.lengths.argmin())]]
+        raise DataError(f"{place}: the sequence holds nothing that can be read; remove it, or give it a step")
+    return Examples(sequences, torch.from_numpy(targets))
 
 
 def _balanced(labels: Labels) -> Tensor:

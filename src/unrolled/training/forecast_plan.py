@@ -84,7 +84,7 @@ def _deviation(seen: Sequence[Numbers], scaling: Scaling, horizon: int) -> float
         if not len(places):
             return float("inf") if scaling.relative == "season" else 0.0
         ahead = u[places[:, None] + np.arange(1, horizon + 1)]
-        levels = scaling.levels_of(u)
+        levels = scaling.levels_of(u).at(None)
         base = scaling.base(u, places, horizon, levels)
         total += float(((ahead - base).std(0) / u.std(0).clip(1e-300)).mean())
     return total
