@@ -60,6 +60,7 @@ def test_what_is_solved_shows_its_sequences(unrolled):
     [
         ("--hidden", 5),
         ("--learning-rate", 0.1),
+        ("--anneal", None),
         ("--batch", 7),
         ("--clip", 1e-4),
         ("--sequences", 61),
@@ -74,7 +75,7 @@ def test_every_option_changes_the_result(unrolled, option, value):
     base = {"--sequences": 60, "--hidden": 4, "--lengths": "4,6", "--cell": "elman"}
 
     def losses(options):
-        flat = [part for pair in options.items() for part in pair]
+        flat = [part for pair in options.items() for part in pair if part is not None]
         return [
             (trial["test"]["loss"], trial["sequences"]) for trial in trials(told(unrolled, "adding", *flat))
         ]

@@ -28,6 +28,7 @@ def memory(
     initialise: str = "roles",
     hidden: Whole = 32,
     learning_rate: float = 0.01,
+    anneal: Switch = False,
     batch: Whole = 20,
     clip: float = 1.0,
     sequences: Whole = 50_000,
@@ -64,6 +65,8 @@ def memory(
         Hidden size H. Other named sizes of a cell are H too.
     learning_rate
         Step size of Adam.
+    anneal
+        Let the step size fall to 0, as half a cosine over the budget.
     batch
         Sequences B for each update.
     clip
@@ -86,12 +89,11 @@ def memory(
     from unrolled.training.memory import MemorySettings
     from unrolled.training.memory_span import Contender, memory_span
 
-    settings = MemorySettings(hidden, "roles", learning_rate, batch, clip, sequences, minutes, seed)
+    settings = MemorySettings(hidden, "roles", learning_rate, batch, clip, sequences, minutes, seed, anneal)
     contenders = [Contender.read(one, initialise) for one in cell]
     with _Display() as display:
         found = memory_span(task, contenders, steps, settings, seeds, display.tell)
-    if figure is not None:
-        _write(found, figure)
+    _write(found, figure)
     if json:
         print(json_format.dumps(_as_dict(found)))
     else:
@@ -115,7 +117,9 @@ def _lengths(text: str) -> list[int]:
         ) from None
 
 
-def _write(found: MemorySpan, path: Path) -> None:
+def _write(found: MemorySpan, path: Path | None) -> None:
+    if path is None:
+        return
     try:
         found.figure().write_html(path)
     except OSError as error:

@@ -39,6 +39,8 @@ class MemorySettings:
         initialise: the start, as for `Recurrent`.
         learning_rate: the step size of Adam.
         batch: B, sequences for each update.
+        anneal: let the step size fall to 0, as half a cosine over the budget; for networks that are steady no other
+            way. How many sequences a task takes then depends on the budget.
         clip: gradients with a larger global norm are scaled down to this.
         sequences: how many sequences are trained on at most.
         minutes: how long the training lasts at most.
@@ -53,6 +55,7 @@ class MemorySettings:
     sequences: int = 100_000
     minutes: float | None = None
     seed: int = 0
+    anneal: bool = False
 
     def __post_init__(self) -> None:
         for name in ("hidden", "batch", "sequences"):
@@ -228,6 +231,11 @@ class _Training:
 
     def _update(self, drawn: Examples) -> bool:
         """One step of Adam; whether the loss and its gradients were finite."""
+        if self.settings.anneal:
+            for group in self.adam.param_groups:
+                group["lr"] = (
+                    self.settings.learning_rate * (1 + math.cos(math.pi * min(1.0, self.fraction))) / 2
+                )
         outputs = self.model(drawn)
         loss = self.task.loss(outputs, drawn.targets)
         self.adam.zero_grad()
