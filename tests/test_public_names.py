@@ -26,6 +26,14 @@ HOMES = {
     "convert": "unrolled.layers.convert",
     "LanguageModel": "unrolled.models",
     "load_model": "unrolled.models",
+    "Classifier": "unrolled.models.classifier",
+    "Forecaster": "unrolled.models.forecaster",
+    "Tagger": "unrolled.models.tagger",
+    "SequenceClassifier": "unrolled.estimators.classifier",
+    "SequenceForecaster": "unrolled.estimators.forecaster",
+    "SequenceTagger": "unrolled.estimators.tagger",
+    "ReservoirClassifier": "unrolled.estimators.reservoir",
+    "ReservoirForecaster": "unrolled.estimators.reservoir",
 }
 MODULES = {"cells", "equations"}
 

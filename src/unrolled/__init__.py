@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from unrolled import cells, equations
     from unrolled.equations import Cell, cell
+    from unrolled.estimators.classifier import SequenceClassifier
+    from unrolled.estimators.forecaster import SequenceForecaster
+    from unrolled.estimators.reservoir import ReservoirClassifier, ReservoirForecaster
+    from unrolled.estimators.tagger import SequenceTagger
     from unrolled.layers import Ragged, Recurrent, Regularise, State, truncated
     from unrolled.layers.convert import convert
     from unrolled.layers.torch_compatible import GRU, LSTM, RNN
     from unrolled.layers.torch_compatible_cells import GRUCell, LSTMCell, RNNCell
     from unrolled.models import LanguageModel, load_model
+    from unrolled.models.classifier import Classifier
+    from unrolled.models.forecaster import Forecaster
+    from unrolled.models.tagger import Tagger
 
 __version__ = "0.1.0"
 
@@ -23,6 +30,8 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "Classifier",
+    "Forecaster",
     "GRUCell",
     "LSTMCell",
     "LanguageModel",
@@ -30,7 +39,13 @@ __all__ = [
     "Ragged",
     "Recurrent",
     "Regularise",
+    "ReservoirClassifier",
+    "ReservoirForecaster",
+    "SequenceClassifier",
+    "SequenceForecaster",
+    "SequenceTagger",
     "State",
+    "Tagger",
     "__version__",
     "cell",
     "cells",
@@ -57,6 +72,14 @@ _HOMES = {
     "convert": "unrolled.layers.convert",
     "LanguageModel": "unrolled.models",
     "load_model": "unrolled.models",
+    "Classifier": "unrolled.models.classifier",
+    "Forecaster": "unrolled.models.forecaster",
+    "Tagger": "unrolled.models.tagger",
+    "SequenceClassifier": "unrolled.estimators.classifier",
+    "SequenceForecaster": "unrolled.estimators.forecaster",
+    "SequenceTagger": "unrolled.estimators.tagger",
+    "ReservoirClassifier": "unrolled.estimators.reservoir",
+    "ReservoirForecaster": "unrolled.estimators.reservoir",
 }
 _MODULES = ("cells", "equations")
 

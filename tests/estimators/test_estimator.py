@@ -101,6 +101,13 @@ def test_a_seed_fixes_everything_and_no_other_numbers_move(kind):
 
 
 @EACH
+def test_a_seed_draws_the_first_weights(kind):
+    options = SHORT | {"validation": 0, "updates": 1, "learning_rate": 1e-12}
+    found = [probed(kind(seed=seed, **options).fit(*DATA[kind])) for seed in (1, 2)]
+    assert not np.allclose(*found)
+
+
+@EACH
 def test_a_fitted_one_pickles(kind):
     model = kind(**SHORT).fit(*DATA[kind])
     copy = pickle.loads(pickle.dumps(model))

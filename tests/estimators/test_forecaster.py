@@ -38,6 +38,10 @@ def test_many_series_of_different_lengths():
     assert [one.shape for one in found] == [(3, 1)] * 4
     for n, (one, row) in enumerate(zip(found, series, strict=True)):
         assert np.abs(one[:, 0] - row[80:83]).max() < 0.5 * 5 * (1 + n)
+    # One that was trained on alone is scaled as it was then, whatever its level now.
+    alone = SequenceForecaster(scale="series", **SMALL | {"epochs": 1}).fit([WAVE])
+    shifted = alone.predict([WAVE + 3])[0] - alone.predict([WAVE])[0]
+    assert not np.allclose(shifted, 3, atol=1e-3)
     # A list is not told apart by where a series stands in it.
     [again] = model.predict([series[2][:80]], steps=3)
     np.testing.assert_allclose(again, found[2], rtol=1e-9)

@@ -68,7 +68,7 @@ def test_scores_are_counted_by_hand():
     assert model.score_entities(X, wrong) == 0
 
 
-@pytest.mark.parametrize(("low", "high"), [(10, 9), (False, True), (0.0, -1.5), ("low", "high")])
+@pytest.mark.parametrize(("low", "high"), [(10, 9), (False, True), (0.0, -1.5), ("9", "10")])
 def test_numbers_with_labels_of_any_type(low, high):
     rows = [np.cumsum(np.random.default_rng(n).choice([-1.0, 1.0], 6 + n % 5)) for n in range(30)]
     y = [[high if x > 0 else low for x in row] for row in rows]

@@ -193,4 +193,5 @@ def _shown(verbose: bool) -> Iterator[Any]:
 
 def _row(event: Validated) -> dict[str, Any]:
     row = asdict(event)
-    return {**row, **row.pop("scores")}
+    scores = row.pop("scores")
+    return {**row, **scores}

@@ -118,7 +118,6 @@ class SequenceForecaster(TrainedEstimator):
             series = [_named("X" if one else str(i), row, _place(i, one)) for i, row in enumerate(rows)]
             panel = Panel(tuple(series), tuple(str(k + 1) for k in range(rows[0].shape[1])))
             self._learn(lambda cell: forecasting_task(panel, cell, model, training), model, training)
-        self._single = one or len(rows) == 1
         self._finish(rows[0].shape[1])
         return self
 
@@ -139,7 +138,7 @@ class SequenceForecaster(TrainedEstimator):
         return found[0] if one else found
 
     def _ahead(self, row: Floats, steps: int, place: str) -> Floats:
-        return self.model_.forecast_series(_named(place, row, place), steps, only=self._single)
+        return self.model_.forecast_series(_named(place, row, place), steps, only=True)
 
     def score(self, X: Any, y: None = None, steps: int | None = None) -> float:
         """R^2 of forecasts of the last `steps` values of each series from those before, the horizon without; 1 at best.
