@@ -72,7 +72,7 @@ def test_an_encoding_can_be_named(tmp_path):
 @pytest.mark.parametrize("lines", [0, 1, 5, 20_000])
 def test_the_line_that_is_not_text_is_named_with_the_cure(tmp_path, lines):
     path = written(tmp_path, "ïx\n".encode() * lines + b"fian\xe7\n")
-    with pytest.raises(DataError, match=rf"line {lines + 1}: not UTF-8; .* --encoding latin-1$"):
+    with pytest.raises(DataError, match=rf"line {lines + 1}: not UTF-8; .* --encoding latin-1"):
         list(text_lines(path))
 
 

@@ -8,7 +8,7 @@ from unrolled.data.conll import ConllReader
 from unrolled.data.readers import kind_of, open_records
 from unrolled.data.settings import ReadSettings
 from unrolled.data.tables import TableReader
-from unrolled.errors import DataError
+from unrolled.errors import DataError, SettingError
 
 
 def written(folder, name, data=b"x"):
@@ -144,3 +144,42 @@ def test_paths_that_hold_nothing(tmp_path):
         open_records([tmp_path / "d"])
     with pytest.raises(DataError, match="no such file or folder"):
         open_records([tmp_path / "no.csv"])
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("a.csv", {"features": "mfcc"}, "--features is for audio, and the data is text"),
+        ("a.csv", {"frames_per_second": 3}, "--frames-per-second is for video, and the data is text"),
+        ("a.fasta", {"workers": 2}, "--workers is for audio, video, images, and the data is dna"),
+        ("a.ts", {"bands": 8}, "--bands is for audio, and the data is series"),
+        ("a.ts", {"delimiter": ";"}, "--delimiter is for tables and texts, and .*a.ts is neither"),
+        ("a.npz", {"encoding": "latin-1"}, "--encoding is for tables and texts, and .*a.npz is neither"),
+        ("a.wav", {"header": True}, "--header is for tables and texts, and .*a.wav is neither"),
+        ("a.wav", {"picture": 64}, "--picture is for video, images, and the data is audio"),
+        ("a-idx3-ubyte", {"encoding": "utf-8"}, "--encoding is for tables and texts"),
+        ("a.conll", {"header": False}, "--header is for tables; files of words and tags name no columns"),
+    ],
+)
+def test_what_means_nothing_for_the_data_is_refused(tmp_path, name, settings, message):
+    path = written(tmp_path, name, "a,b\nc,d\n")
+    with pytest.raises(SettingError, match=message):
+        open_records([path], ReadSettings(**settings))
+
+
+def test_sounds_are_no_text(tmp_path):
+    path = written(tmp_path / "folder", "a.wav", b"RIFF\1\1\1\1WAVEfmt")
+    for named in (path, path.parent):
+        with pytest.raises(
+            DataError, match=r"a\.wav: audio by its name, where text is wanted; name other data"
+        ):
+            open_records([named], ReadSettings(kind="text"), labelled=False)
+
+
+def test_bytes_that_are_no_text_are_not_an_encoding(tmp_path):
+    path = written(tmp_path, "a.csv", b"text,label\n\xff\xd8\0\1\n")
+    with pytest.raises(DataError, match=r"a\.csv, line 2: not UTF-8, and holds NUL as no text does"):
+        open_records([path])
+    path.write_bytes("відгук,клас\nтак,1\n".encode("cp1251"))
+    with pytest.raises(DataError, match=r"line 1: not UTF-8; name the encoding .*latin-1 \(or cp1251 for"):
+        open_records([path])

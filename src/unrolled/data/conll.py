@@ -60,6 +60,10 @@ class ConllReader:
         self, files: Sequence[Path], settings: ReadSettings | None = None, labelled: bool = True
     ) -> None:
         self._settings, self._labelled = settings or ReadSettings(), labelled
+        if self._settings.header is not None:
+            raise SettingError(
+                "--header is for tables; files of words and tags name no columns, leave it out"
+            )
         if self._settings.delimiter not in (None, "tab", "\\t", "\t", "space", " "):
             raise SettingError(
                 f"--delimiter of words and tags must be tab or space, got {self._settings.delimiter!r}"

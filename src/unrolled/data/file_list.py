@@ -44,6 +44,7 @@ def listed_files(
 
     Raises:
         DataError: no file of this kind, a label that is not said, a table that names a file that is not there.
+        SettingError: how tables are written is set, and there are none.
     """
     mine = [path for path in files if kind_of(path) == kind]
     if not mine and all(kind_of(path) == "text" for path in files):
@@ -53,6 +54,7 @@ def listed_files(
             f"{files[0]}: files of {kind} must be {formats} by their names, or a table with the paths of such "
             "files; convert it, or name other data"
         )
+    settings.refuse_for_tables(str(mine[0]))
     found, notes = file_labels(mine, settings.label, labelled)
     return [
         LabelledFile(path, fields.pop("label", None), fields, Place(str(path)))

@@ -40,6 +40,7 @@ class ImageReader:
         self._workers = settings.workers
         idx = [path for path in files if is_idx(path)]
         if idx:
+            settings.refuse_for_tables(str(idx[0]))
             self._idx, read = open_idx(idx, labelled)
             self.notes = left_out(files, read)
             sizes = {pictures.size for pictures in self._idx}

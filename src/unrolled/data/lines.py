@@ -142,12 +142,21 @@ def text_lines(path: Path, encoding: str | None = None) -> Iterator[str]:
                     )
                 yield line
         except UnicodeDecodeError as error:
-            raise DataError(
-                f"{name_of(path)}, line {_undecodable(path, encoding)}: not {_shown(encoding)}; name the encoding "
-                "of the file with --encoding, such as --encoding latin-1"
-            ) from error
+            raise _not_text(path, encoding) from error
         except UNREADABLE as error:
             raise unreadable(path, error) from error
+
+
+def _not_text(path: Path, encoding: str) -> DataError:
+    place = f"{name_of(path)}, line {_undecodable(path, encoding)}: not {_shown(encoding)}"
+    if b"\0" in beginning(path) and not encoding.startswith(("utf-16", "utf-32")):
+        return DataError(
+            f"{place}, and holds NUL as no text does; name a text file, or its encoding with --encoding, such as "
+            "utf-16-le"
+        )
+    return DataError(
+        f"{place}; name the encoding of the file with --encoding, such as --encoding latin-1 (or cp1251 for Cyrillic)"
+    )
 
 
 def _shown(encoding: str) -> str:

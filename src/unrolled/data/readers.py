@@ -11,7 +11,7 @@ from pathlib import Path
 from unrolled.data.lines import STANDARD_INPUT, beginning, name_of
 from unrolled.data.records import Reader
 from unrolled.data.settings import Kind, ReadSettings
-from unrolled.errors import DataError
+from unrolled.errors import DataError, SettingError
 
 _READERS: dict[str, tuple[str, str]] = {
     "text": ("unrolled.data.tables", "TableReader"),
@@ -45,6 +45,16 @@ _STARTS: tuple[tuple[re.Pattern[bytes], Kind], ...] = (
 _DNA_TEXT = re.compile(rb"(#.*\n)*>[^\n]+\n[ACGTURYSWKMBDHVNacgturyswkmbdhvn\s]{10,}(>|$)")
 _OF_LINES = ("text", "conll", "dna")
 """Kinds that standard input may hold."""
+_FILES: tuple[Kind, ...] = ("audio", "video", "images")
+"""Kinds of which a file is told by its name or its first bytes, and holds no text."""
+_MEANT_FOR: dict[str, tuple[Kind, ...]] = {
+    "sample_rate": ("audio",),
+    "features": ("audio",),
+    "bands": ("audio",),
+    "picture": ("video", "images"),
+    "frames_per_second": ("video",),
+    "workers": _FILES,
+}
 _LISTED = 3
 
 
@@ -57,17 +67,21 @@ def open_records(
 
     Raises:
         DataError: a path that does not exist, files of several kinds, a kind that cannot be told.
+        SettingError: a setting that means nothing for this kind.
         MissingExtra: the package that reads this kind is not installed; the text says how to install it.
     """
     settings = settings or ReadSettings()
-    found = list(_files(paths))
+    found = list(_found(paths))
     files = [path for path, _ in found]
     kind = settings.kind if settings.kind != "auto" else _common_kind(files)
     if Path(STANDARD_INPUT) in files and kind not in _OF_LINES:
         raise DataError(f"standard input must hold {', '.join(_OF_LINES)}, got {kind}; name files")
+    _check_meaning(settings, kind)
     left = _strangers([path for path, below in found if below], kind) if kind in _OF_LINES else set()
     module, name = _READERS[kind]
     wanted = [path for path in files if path not in left]
+    if kind in _OF_LINES:
+        _check_text(wanted, kind)
     reader: Reader = getattr(import_module(module), name)(wanted, settings, labelled)
     if left:
         names = sorted(path.name for path in left)
@@ -76,13 +90,40 @@ def open_records(
     return reader
 
 
+def _check_meaning(settings: ReadSettings, kind: Kind) -> None:
+    for name, kinds in _MEANT_FOR.items():
+        if kind not in kinds and getattr(settings, name) != ReadSettings.model_fields[name].default:
+            option = name.replace("_", "-")
+            raise SettingError(f"--{option} is for {', '.join(kinds)}, and the data is {kind}; leave it out")
+
+
+def _check_text(files: Sequence[Path], kind: Kind) -> None:
+    """A kind that was asked for, by a person or because a model was trained on it, and files that hold no text."""
+    for path in files:
+        holds = _by_name(path)
+        if holds in _FILES:
+            raise DataError(
+                f"{path}: {holds} by its name, where {kind} is wanted; name other data, or the kind with --kind when "
+                "training"
+            )
+
+
+def files_of(paths: Sequence[str | Path]) -> list[Path]:
+    """The files that are named, and every file below the folders that are.
+
+    Raises:
+        DataError: a path that does not exist, a folder without files.
+    """
+    return [path for path, _ in _found(paths)]
+
+
 def _strangers(below: Sequence[Path], kind: Kind) -> set[Path]:
     """Files below folders that by their names are not of this kind, unless none is: then names say nothing."""
     others = {path for path in below if _by_name(path) != kind}
     return others if len(others) < len(below) else set()
 
 
-def _files(paths: Sequence[str | Path]) -> Iterator[tuple[Path, bool]]:
+def _found(paths: Sequence[str | Path]) -> Iterator[tuple[Path, bool]]:
     """Every file, and whether it was found below a folder."""
     if not paths:
         raise DataError("no data was named; give a file or a folder")

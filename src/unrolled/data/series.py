@@ -40,6 +40,10 @@ class SeriesReader:
                     f"{files[0]}: series must be .ts, .npz, .csv, .tsv or .jsonl files; name such a file"
                 )
             self._tables = SeriesTables(tables, settings, labelled)
+        else:
+            of_bytes = self._files[0].suffix.lower() == ".npz"
+            names = ("encoding", "delimiter", "header") if of_bytes else ("delimiter", "header")
+            settings.refuse_for_tables(str(self._files[0]), names)
         read = self._files or tables
         self._found = [*(self._tables.notes if self._tables else []), *left_out(files, read)]
         if len(read) > 1:

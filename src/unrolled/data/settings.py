@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -63,6 +64,18 @@ class ReadSettings(Settings):
         None, gt=0, description="Video frames kept for each second. Without it all of them."
     )
     workers: int = Field(1, ge=1, le=64, description="Threads that read and decode files.")
+
+    def refuse_for_tables(
+        self, file: str, names: Sequence[str] = ("encoding", "delimiter", "header")
+    ) -> None:
+        """Refuse what says how a table is written, where a file is none.
+
+        Raises:
+            SettingError: one of them is set.
+        """
+        for name in names:
+            if getattr(self, name) is not None:
+                raise SettingError(f"--{name} is for tables and texts, and {file} is neither; leave it out")
 
 
 def describe(error: ValidationError) -> str:
