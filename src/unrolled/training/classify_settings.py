@@ -25,7 +25,7 @@ class ClassifierSettings(Settings):
     embedding: int | None = Field(
         None,
         ge=1,
-        description="Size of what symbols or pictures are turned into. [default: 128, 32 for characters, 64 for pictures]",
+        description="Size of what symbols or pictures become. [default: 128, 32 for characters, 64 for pictures]",
     )
     dropout: float | None = Field(
         None,
