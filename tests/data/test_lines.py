@@ -38,7 +38,10 @@ def test_zstd_is_read_by_pyarrow(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "data",
     [gzip.compress(b"text " * 999)[:40], lzma.compress(b"text " * 999)[:60]],
-    ids=["gzip", "xz"],  # the bytes themselves hold the time, and tests must have the same names in all processes
+    ids=[
+        "gzip",
+        "xz",
+    ],  # the bytes themselves hold the time, and tests must have the same names in all processes
 )
 def test_a_packed_file_that_breaks_off_is_refused(tmp_path, data):
     with pytest.raises(DataError, match=r"a\.txt: cannot be read"):
