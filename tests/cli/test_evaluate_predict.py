@@ -3,7 +3,9 @@ import json
 
 import pytest
 
+from unrolled.cli.evaluate import print_evaluation
 from unrolled.cli.main import main
+from unrolled.inspection.evaluation import Evaluation, Grid
 
 ROWS = [("muy bueno", "sí"), ("muy malo, de verdad", "no")] * 30
 
@@ -121,3 +123,52 @@ def test_evaluating_a_language_model_says_what_to_do(tmp_path, capsys):
     assert (
         code == 2 and "needs a classifier, tagger or forecaster, got another kind of model (language)" in err
     )
+
+
+def test_files_of_predictions_are_checked_before_anything_is_read(folder, tmp_path, capsys):
+    def refused(*options):
+        code, out, err = run(capsys, "predict", folder / "run", folder / "test.csv", *options)
+        assert code == 2 and out == "" and len(err.splitlines()) == 1
+        return err
+
+    assert "--output must end in .csv, .jsonl, .conll, or say --format" in refused(
+        "--output", tmp_path / "a.xlsx"
+    )
+    assert "or choose another folder with --output" in refused("--output", tmp_path / "none" / "a.csv")
+    code, _, _ = run(
+        capsys,
+        "predict",
+        folder / "run",
+        folder / "test.csv",
+        "--output",
+        tmp_path / "a.txt",
+        "--format",
+        "jsonl",
+    )
+    assert code == 0 and json.loads((tmp_path / "a.txt").read_text().splitlines()[0])["line"] == 2
+
+
+def test_a_folder_with_blanks_is_quoted_in_what_to_do_next(folder, tmp_path, capsys):
+    code, out, _ = run(
+        capsys, "train", "classify", folder / "train.csv", "--updates", "1", "--run", tmp_path / "a b"
+    )
+    assert code == 0 and f"unrolled evaluate '{tmp_path / 'a b'}' DATA" in out
+
+
+def test_a_table_wider_than_the_console_is_lines_with_every_number(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    names = tuple(f"class {n}" for n in range(30))
+    rows = tuple((name, *(1234 if name == other else 0 for other in names)) for name in names)
+    print_evaluation(
+        Evaluation(
+            "classify",
+            1,
+            "sequences",
+            {"accuracy": 1.0},
+            "none",
+            {},
+            (Grid("All", ("", *names), rows, True),),
+        )
+    )
+    out = capsys.readouterr().out
+    assert "1 sequence; floor" in out and "class 7: class 7 1,234\n" in out and "…" not in out

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from cyclopts import App
 
+from unrolled.cli.main import main
 from unrolled.cli.train_forecast import forecast
 from unrolled.errors import SettingError, UnrolledError
 
@@ -155,3 +156,21 @@ def test_the_help_does_not_import_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--quantiles" in done.stdout
+
+
+def test_the_files_of_a_forecast_are_checked(months, tmp_path, capsys):
+    train(months, "--target", "sales", *QUICK, "--run", tmp_path / "r")
+    capsys.readouterr()
+
+    def predicted(*options):
+        code = main(["predict", str(tmp_path / "r"), str(months), *map(str, options)])
+        return code, capsys.readouterr().err
+
+    page = tmp_path / "a.html"
+    assert predicted("--steps", "0") == (2, "unrolled: --steps must be at least 1, got 0\n")
+    assert "--figure must end in .html" in predicted("--figure", tmp_path / "a.png")[1]
+    assert "another folder with --figure" in predicted("--figure", months / "a.html")[1]
+    assert predicted("--figure", page)[0] == 0 and "<html>" in page.read_text(encoding="utf-8")
+    assert (
+        "a.html: exists already; remove it first, or name another --figure" in predicted("--figure", page)[1]
+    )

@@ -12,6 +12,8 @@ from cyclopts import Group, Parameter
 from unrolled.cli.options import Switch, refuse_options
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from unrolled.data.settings import ReadSettings
     from unrolled.inspection.evaluation import Evaluation, Grid
     from unrolled.models.kept import Kept
@@ -24,6 +26,8 @@ TASKS = {
 """By architecture: the module with `evaluate` and `predict`."""
 
 DATA = Group("Data", sort_key=1)
+_ANY = 1_000_000
+"""Columns, more than any table has."""
 
 
 def evaluate(
@@ -131,16 +135,31 @@ def print_evaluation(result: Evaluation) -> None:
     """Scores with their floors, then the tables of the task."""
     from rich.console import Console
 
+    from unrolled.training.plan import counted
+
     console = Console(highlight=False)
     for note in result.notes:
         console.print(f"note  {note}", markup=False, soft_wrap=True)
-    console.print(f"{result.count:,} {result.counted}; floor: {result.floor}", markup=False)
+    said = counted(result.count, result.counted.removesuffix("s"))
+    console.print(f"{said}; floor: {result.floor}", markup=False)
     columns = ("score", "this model", "floor")
     rows = [(name, value, result.floors.get(name, "")) for name, value in result.scores.items()]
     for grid in (_scores_as_grid(columns, rows), *result.grids):
         if grid.title:
             console.print(f"\n{grid.title}", markup=False, style="bold")
-        console.print(_as_table(grid))
+        _print_grid(grid, console)
+
+
+def _print_grid(grid: Grid, console: Console) -> None:
+    """A table, or a line for each row where the console is too narrow: a number that is cut off tells nothing."""
+    table = _as_table(grid)
+    if table.__rich_measure__(console, console.options.update(max_width=_ANY)).minimum <= console.width:
+        console.print(table)
+        return
+    for name, *values in grid.rows:
+        pairs = zip(grid.columns[1:], values, strict=True)
+        cells = ", ".join(f"{column} {_shown(value)}" for column, value in pairs if value or not grid.sparse)
+        console.print(f"{_shown(name)}: {cells}", markup=False, soft_wrap=not console.is_terminal)
 
 
 def _scores_as_grid(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Grid:

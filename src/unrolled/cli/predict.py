@@ -16,6 +16,7 @@ from unrolled.cli.evaluate import only_for, reading_of, task_model, task_module
 from unrolled.cli.options import Switch, Whole, refuse_options
 
 DATA = Group("Data", sort_key=1)
+_FORMS = {".csv": "csv", ".jsonl": "jsonl", ".conll": "conll"}
 
 
 def predict(
@@ -60,7 +61,7 @@ def predict(
     steps
         Forecasters: how many steps to forecast. [default: the horizon it was trained for]
     figure
-        Forecasters: also draw the forecast into this HTML file, which needs no network.
+        Forecasters: also draw the forecast into this HTML file, which must not exist yet and needs no network.
     text
         Column of the text, where it is named otherwise than in training.
     label
@@ -76,6 +77,9 @@ def predict(
 
     model = task_model(run)
     only_for(model, "forecaster", steps=steps, figure=figure)
+    if steps is not None and steps < 1:
+        raise SettingError(f"--steps must be at least 1, got {steps}")
+    _check_files(output, form, figure)
     usual = "conll" if model.architecture == "tagger" else "csv"
     chosen = form or _form_of(output) or usual
     if chosen == "conll" and model.architecture != "tagger":
@@ -87,7 +91,7 @@ def predict(
     reading = reading_of(model, given)
     options = {} if steps is None else {"steps": steps}
     if figure is not None:
-        module.figure(model, paths, reading, **options).write_html(figure)
+        _write_figure(module.figure(model, paths, reading, **options), figure)
     if chosen == "conll":
         lines = module.conll(model, paths, reading, probabilities)
     else:
@@ -100,10 +104,27 @@ def predict(
             print(line, file=file)
 
 
+def _check_files(output: Path | None, form: str | None, figure: Path | None) -> None:
+    """Before anything is read: files that exist are not written over, and an ending says what a file will hold."""
+    from unrolled.errors import FolderError, SettingError
+
+    for option, path in (("--output", output), ("--figure", figure)):
+        if path is not None and path.exists():
+            raise FolderError(f"{path}: exists already; remove it first, or name another {option}")
+    if output is not None and form is None and output.suffix and _form_of(output) is None:
+        raise SettingError(f"--output must end in {', '.join(_FORMS)}, or say --format, got {output}")
+    if figure is not None and figure.suffix.lower() not in (".html", ".htm"):
+        raise SettingError(f"--figure must end in .html, got {figure}")
+
+
+def _write_figure(figure: Any, path: Path) -> None:
+    from unrolled.models.writing import write_atomically
+
+    write_atomically(path, figure.to_html().encode(), "--figure")
+
+
 def _form_of(output: Path | None) -> str | None:
-    return (
-        None if output is None else {".csv": "csv", ".jsonl": "jsonl", ".conll": "conll"}.get(output.suffix)
-    )
+    return None if output is None else _FORMS.get(output.suffix.lower())
 
 
 @contextmanager
@@ -112,18 +133,15 @@ def _opened(output: Path | None) -> Iterator[IO[str]]:
     if output is None:
         yield sys.stdout
         return
-    from unrolled.errors import FolderError
     from unrolled.models.writing import cannot_write
 
-    if output.exists():
-        raise FolderError(f"{output}: exists already; remove it first, or name another --output")
     unfinished = output.with_name(f".{output.name}.unfinished")
     try:
         with open(unfinished, "w", encoding="utf-8", newline="") as file:
             yield file
         unfinished.rename(output)
     except OSError as error:
-        raise cannot_write(output, error) from error
+        raise cannot_write(output, error, "--output") from error
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -39,4 +40,4 @@ def show_training(train: Callable[[Report], Run], json: bool, following: str) ->
     if json:
         print(json_format.dumps({"run": str(ended.path), **asdict(ended.outcome)}))
     else:
-        print(f"Next: {following.format(run=ended.path)}")
+        print(f"Next: {following.format(run=shlex.quote(str(ended.path)))}")

@@ -154,4 +154,4 @@ def _classes(model: Classifier, found: Confusion) -> Grid:
 def _confusions(model: Classifier, found: Confusion) -> Grid:
     names = model.labels.names
     rows = tuple((name, *row) for name, row in zip(names, found.table.tolist(), strict=True))
-    return Grid("Rows: the true class. Columns: what it was taken for", ("", *names), rows)
+    return Grid("What each class (row) was taken for (columns)", ("", *names), rows, sparse=True)

@@ -13,6 +13,8 @@ class Grid:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str | float, ...], ...]
+    sparse: bool = False
+    """Whether most numbers are 0 and need not be listed."""
 
 
 @dataclass(frozen=True)

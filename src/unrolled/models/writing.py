@@ -9,14 +9,14 @@ from pathlib import Path
 from unrolled.errors import FolderError
 
 _CURES = {
-    errno.ENOSPC: "free some space, or choose another folder with --run",
-    errno.EDQUOT: "free some space, or choose another folder with --run",
-    errno.EACCES: "choose a folder you may write to with --run",
-    errno.EROFS: "choose a folder you may write to with --run",
+    errno.ENOSPC: "free some space, or choose another folder with",
+    errno.EDQUOT: "free some space, or choose another folder with",
+    errno.EACCES: "choose a folder you may write to with",
+    errno.EROFS: "choose a folder you may write to with",
 }
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, option: str = "--run") -> None:
     """Put `content` at `path`: a temporary file beside it, fsync, rename, fsync of the folder.
 
     Raises:
@@ -24,7 +24,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        make_folder(path.parent)
+        make_folder(path.parent, option)
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
@@ -32,12 +32,12 @@ def write_atomically(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise cannot_write(path, error, option) from error
     finally:
         _remove(temporary)
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, option: str = "--run") -> None:
     """Make a folder and those above it.
 
     Raises:
@@ -46,13 +46,13 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise cannot_write(folder, error) from error
+        raise cannot_write(folder, error, option) from error
 
 
-def cannot_write(path: Path, error: OSError) -> FolderError:
-    """The one line for a failed write."""
-    cure = _CURES.get(error.errno or 0, "check the path, or choose another folder with --run")
-    return FolderError(f"{path}: cannot be written ({error.strerror or error}); {cure}")
+def cannot_write(path: Path, error: OSError, option: str = "--run") -> FolderError:
+    """The one line for a failed write; `option` names another place."""
+    cure = _CURES.get(error.errno or 0, "check the path, or choose another folder with")
+    return FolderError(f"{path}: cannot be written ({error.strerror or error}); {cure} {option}")
 
 
 def _sync_folder(folder: Path) -> None:
