@@ -82,3 +82,8 @@ def test_a_single_array_is_refused(tmp_path):
         np.save(file, np.zeros(3))
     with pytest.raises(DataError, match=r"not a \.npz file, which begins with PK; write it with np\.savez"):
         list(npz_series(tmp_path / "a.npz"))
+
+
+def test_the_names_of_scikit_learn(tmp_path):
+    found = read(tmp_path, X=np.arange(6).reshape(2, 3), y=np.array(["não", "sim"]))
+    assert [label for _, label, *_ in found] == ["não", "sim"]

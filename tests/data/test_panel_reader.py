@@ -238,3 +238,24 @@ def test_ts_files(tmp_path):
     path = tmp_path / "a.ts"
     path.write_text("@problemName x\n@univariate true\n@classLabel true a b\n@data\n1,2,3:a\n4,5:b\n")
     assert [one.values[:, 0].tolist() for one in read(path)] == [[1, 2, 3], [4, 5]]
+
+
+def test_one_thing_that_was_missing_is_said_in_the_singular(table):
+    gap = table("day,v\n2024-01-01,1\n2024-01-02,2\n2024-01-04,4\n")
+    assert "data.csv: 1 date was missing" in " ".join(read(gap, fill="linear").notes)
+    value = table("day,v\n2024-01-01,1\n2024-01-02,\n2024-01-03,4\n")
+    assert "1 missing value from here on" in " ".join(read(value, target="v", fill="linear").notes)
+
+
+def test_a_folder_is_all_of_its_files(table, tmp_path):
+    for name in ("a.csv", "b.csv"):
+        table(MONTHS, name)
+    assert [one.name for one in read(tmp_path).series] == ["a", "b"]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataError, match="no file in this folder"):
+        read(tmp_path / "none")
+
+
+def test_nobody_is_told_to_name_other_columns_than_a_model_reads(table):
+    with pytest.raises(DataError, match="no column 'sales'; the model reads it, give files with it"):
+        read_panel([table(MONTHS)], PanelSettings(target="sales"), trained=True)

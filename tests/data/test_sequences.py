@@ -123,7 +123,9 @@ def test_records_that_cannot_be_used_are_refused_where_they_stand(records, messa
         Gathered.of(records)
 
 
-@pytest.mark.parametrize(("label", "found"), [(None, "none"), (("a", "b"), "2")])
+@pytest.mark.parametrize(
+    ("label", "found"), [(None, "none"), (("a", "b"), "one for each of its 2 steps; use unrolled train tag")]
+)
 def test_a_sequence_has_one_label(label, found):
     with pytest.raises(DataError, match=f"a.csv, line 3: a sequence must have one label, got {found}"):
         Gathered.of([Record("a", label, FILE)]).names()

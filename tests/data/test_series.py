@@ -113,7 +113,7 @@ def test_a_table_with_a_row_for_each_step(tmp_path):
         "series: series, label: label, channels: x, y; not a channel: time, place" in note
         for note in reader.notes
     )
-    assert "interpolated between neighbours in time: 1 missing values" in reader.notes
+    assert "interpolated between neighbours in time: 1 missing value" in reader.notes
 
 
 def test_rows_of_a_series_need_not_stand_together(tmp_path):

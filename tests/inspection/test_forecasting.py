@@ -73,7 +73,7 @@ def test_what_was_trained_on_is_not_judged(tmp_path):
     assert evaluate(forecaster(until=date(39)), [path], READING, last=0.1).count == 4
     with pytest.raises(DataError, match="there must be 12 steps, 3 of them not trained on, got 60"):
         evaluate(forecaster(until=date(58)), [path], READING)
-    with pytest.raises(SettingError, match="last share must be above 0"):
+    with pytest.raises(SettingError, match="--last must be a share above 0"):
         evaluate(forecaster(), [path], READING, last=2)
 
 
@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_refused(tmp_path):
     short = written(tmp_path / "short.csv", VALUES[:8])
     with pytest.raises(DataError, match="a forecast needs 9 steps before it, got 8"):
         list(predict(model, [short], READING))
-    with pytest.raises(DataError, match=r"no column 'y'; name another with --target"):
+    with pytest.raises(DataError, match=r"no column 'y'; the model reads it, give files with it"):
         list(predict(model, [written(tmp_path / "z.csv", name="z")], READING))
     with pytest.raises(SettingError, match="--probabilities is for classes"):
         list(predict(model, [short], READING, probabilities=True))

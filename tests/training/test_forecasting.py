@@ -298,3 +298,10 @@ def test_series_that_are_alike_share_a_scale():
 def test_the_border_leaves_a_horizon_to_validate_on():
     (series,) = Panel.of([WAVE]).series
     assert [border(series, share, 12) for share in (0, 0.05, 0.5)] == [120, 108, 60]
+
+
+def test_a_series_shorter_than_the_horizon_is_refused_without_warnings(recwarn):
+    panel = Panel.of([np.arange(20.0)])
+    with pytest.raises(DataError, match=r"too short, of 20 steps none is left to train on; .*--horizon"):
+        train_on_panel(panel, ForecasterSettings(horizon=30))
+    assert not recwarn.list

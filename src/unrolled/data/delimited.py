@@ -68,8 +68,8 @@ class Table:
                 break
         return found
 
-    def position(self, column: str, option: str) -> int:
-        """Where a column stands, from 0, by its name or its number from 1.
+    def position(self, column: str, option: str | None) -> int:
+        """Where a column stands, from 0, by its name or its number from 1; `option` is None where none can name it.
 
         Raises:
             DataError: there is no such column; says which there are, and the option that names one.
@@ -78,9 +78,8 @@ class Table:
             return self.columns.index(column)
         if column.isdecimal() and 1 <= int(column) <= len(self.columns):
             return int(column) - 1
-        raise DataError(
-            f"{self.file}: no column {column!r}; name another with {option}, the columns are {self.described()}"
-        )
+        cure = f"name another with {option}" if option else "the model reads it, give files with it"
+        raise DataError(f"{self.file}: no column {column!r}; {cure}, the columns are {self.described()}")
 
     def described(self) -> str:
         """The columns, for messages."""

@@ -166,7 +166,7 @@ class DnaReader:
             if self._labelled and not label:
                 raise DataError(
                     f"{entry.place}: no label in the header {entry.name!r} by --label {self._settings.label}; correct "
-                    "it, or say where the label stands with another --label"
+                    "it, or say where the label stands with another --label (a pattern stands for the whole header)"
                 )
             yield Record(self._cleaned(entry), label, entry.place, {"name": entry.name, **fields})
 

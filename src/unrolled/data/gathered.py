@@ -71,10 +71,14 @@ class Gathered:
             DataError: a record without label, or with one for each step.
         """
         for label, place in zip(self.labels, self.places, strict=True):
-            if not isinstance(label, str):
-                found = "none" if label is None else f"{len(label)}"
+            if label is None:
                 raise DataError(
-                    f"{place}: a sequence must have one label, got {found}; add it, or name another --label"
+                    f"{place}: a sequence must have one label, got none; add it, or name another --label"
+                )
+            if not isinstance(label, str):
+                raise DataError(
+                    f"{place}: a sequence must have one label, got one for each of its {len(label)} steps; use "
+                    "unrolled train tag, or give data with one for all"
                 )
         return [label for label in self.labels if isinstance(label, str)]
 

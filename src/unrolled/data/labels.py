@@ -51,7 +51,8 @@ class Labels:
         if len(found) < least:
             only = f"only {next(iter(found))!r}" if found else "none"
             raise DataError(
-                f"the data must hold at least two classes, got {only}; check which column is the label"
+                f"the data must hold at least two classes, got {only}; give data of others too, or say with --label "
+                "where the labels stand"
             )
         names = sorted(found, key=_numbers_first)
         return cls(names, separator, [found[name] for name in names], total)

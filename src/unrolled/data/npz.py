@@ -25,16 +25,16 @@ def npz_series(
 ) -> Iterator[tuple[NDArray[np.float64], Label | None, Place, dict[str, str]]]:
     """The series of a .npz file, (T, I) each, with labels; the number of each from 1 is its column `series`.
 
-    Series of one length are an array `x` (R, T, I), or (R, T) for one channel. Others stand end to end: `values`
-    (N, I) or (N,), with `lengths` (R,). `labels` (R,) are one for each series, `step_labels` one for each step: (R, T)
-    or (N,). Arrays of Python objects would need pickle, which is never read.
+    Series of one length are an array `x` or `X` (R, T, I), or (R, T) for one channel. Others stand end to end:
+    `values` (N, I) or (N,), with `lengths` (R,). `labels` or `y` (R,) are one for each series, `step_labels` one for
+    each step: (R, T) or (N,). Arrays of Python objects would need pickle, which is never read.
 
     Raises:
         DataError: other arrays, sizes that do not fit together, a file that is broken.
     """
     arrays = _arrays(path)
     values, lengths = _ragged(arrays, str(path))
-    labels, steps = arrays.get("labels"), arrays.get("step_labels")
+    labels, steps = arrays.get("labels", arrays.get("y")), arrays.get("step_labels")
     for name, array, count in (("labels", labels, len(lengths)), ("step_labels", steps, len(values))):
         if array is not None and array.size != count:
             raise DataError(f"{path}: {name} must hold {count} labels, got {array.size}; write as many")
@@ -77,8 +77,8 @@ def _arrays(path: Path) -> Mapping[str, NDArray[Any]]:
 
 def _ragged(arrays: Mapping[str, NDArray[Any]], file: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """All steps end to end, (N, I), and the lengths (R,)."""
-    if "x" in arrays and arrays["x"].ndim in (2, 3):
-        x = arrays["x"]
+    x = arrays.get("x", arrays.get("X"))
+    if x is not None and x.ndim in (2, 3):
         values, lengths = x.reshape(x.shape[0] * x.shape[1], -1), np.full(len(x), x.shape[1])
     elif {"values", "lengths"} <= arrays.keys() and arrays["values"].ndim in (1, 2):
         values, lengths = arrays["values"], arrays["lengths"].reshape(-1)

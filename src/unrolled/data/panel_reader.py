@@ -19,6 +19,7 @@ from unrolled.data.lines import text_lines
 from unrolled.data.npz import npz_series
 from unrolled.data.panel import Numbers, Panel, Series
 from unrolled.data.panel_settings import PanelSettings, listed
+from unrolled.data.readers import files_of
 from unrolled.data.steps import Rows, as_series, without_missing
 from unrolled.data.ts import ts_series
 from unrolled.errors import DataError, SettingError
@@ -52,33 +53,35 @@ class Roles:
         return (*self.targets, *self.inputs)
 
 
-def read_panel(paths: Sequence[str | Path], settings: PanelSettings | None = None) -> Panel:
-    """All series of the files: tables (CSV, TSV, JSONL, Parquet), `.npz` and `.ts`.
+def read_panel(
+    paths: Sequence[str | Path], settings: PanelSettings | None = None, trained: bool = False
+) -> Panel:
+    """All series of the files: tables (CSV, TSV, JSONL, Parquet), `.npz` and `.ts`, and all files of folders.
 
-    Where inputs are known in advance, the last rows of a series may have no target: they hold what is known of the
-    steps to be forecast.
+    `trained` says that the columns are those of a model, so that nobody is told to name others. Where inputs are known
+    in advance, the last rows of a series may have no target: they hold what is known of the steps to be forecast.
 
     Raises:
         DataError: columns that are not there or hold no numbers, values missing, dates that fall or leave gaps.
         MissingExtra: the package that reads this kind of file is not installed.
     """
     settings = settings or PanelSettings()
-    files = [Path(path) for path in paths]
-    if not files:
+    if not paths:
         raise DataError("no data was named; give a file such as prices.csv")
+    files = files_of(paths)
     arrays = [path for path in files if path.suffix.lower() in _ARRAYS]
     if arrays and len(arrays) < len(files):
         raise DataError(f"{arrays[0]}: tables and arrays cannot be read together; name files of one kind")
-    return _from_arrays(files, settings) if arrays else _from_tables(files, settings)
+    return _from_arrays(files, settings) if arrays else _from_tables(files, settings, trained)
 
 
-def _from_tables(files: Sequence[Path], settings: PanelSettings) -> Panel:
+def _from_tables(files: Sequence[Path], settings: PanelSettings, trained: bool) -> Panel:
     series: list[Series] = []
     notes: list[str] = []
     roles: Roles | None = None
     for path in files:
         table = open_table(path, settings.table)
-        roles = roles or _roles(path, table, settings)
+        roles = roles or _roles(path, table, settings, trained)
         _check_columns(table, roles)
         known = tuple(column in roles.known for column in roles.inputs)
         for name, rows in _grouped(table, roles, _default_name(path, files)).items():
@@ -133,13 +136,14 @@ def _check_columns(table: Table, roles: Roles) -> None:
 # --- what each column is -----------------------------------------------------------------------
 
 
-def _roles(path: Path, table: Table, settings: PanelSettings) -> Roles:
+def _roles(path: Path, table: Table, settings: PanelSettings, trained: bool) -> Roles:
     sample = table.first(_SAMPLE)
     columns = {name: [row.cells[i].strip() for row in sample] for i, name in enumerate(table.columns)}
     comma = _decimal_comma(path, columns, settings)
 
     def named(text: str | None, option: str) -> tuple[str, ...]:
-        return tuple(table.columns[table.position(name, option)] for name in listed(text))
+        given = None if trained else option
+        return tuple(table.columns[table.position(name, given)] for name in listed(text))
 
     series = named(settings.series, "--series")
     inputs, known = named(settings.inputs, "--with"), named(settings.known, "--known")
@@ -298,7 +302,8 @@ def _from_arrays(files: Sequence[Path], settings: PanelSettings) -> Panel:
     columns = tuple(str(i + 1) for i in targets), tuple(str(i + 1) for i in inputs)
     given = {"target": ",".join(columns[0]), "with": ",".join(columns[1]), "fill": settings.fill}
     facts = {name: value for name, value in given.items() if value}
-    note = f"{len(arrays):,} series of {width} channels; forecast: {', '.join(columns[0])}"
+    said = "1 channel" if width == 1 else f"{width} channels"
+    note = f"{len(arrays):,} series of {said}; forecast: {', '.join(columns[0])}"
     return Panel(tuple(series), *columns, (False,) * len(inputs), facts, (note, *notes))
 
 
@@ -318,5 +323,6 @@ def _arrays(path: Path, settings: PanelSettings) -> Iterator[tuple[str, Numbers]
 
 def _channel(name: str, width: int, option: str) -> int:
     if not name.isdecimal() or not 1 <= int(name) <= width:
-        raise DataError(f"{option} must name channels from 1 to {width}, got {name!r}; correct it")
+        hint = "; an array x (series, steps) is of one channel" if width == 1 else ""
+        raise DataError(f"{option} must name channels from 1 to {width}, got {name!r}; correct it{hint}")
     return int(name) - 1

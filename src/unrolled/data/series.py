@@ -129,5 +129,6 @@ def _filled(values: NDArray[np.float64], name: str) -> tuple[NDArray[np.float32]
 
 
 def _about(filled: int, cut: int) -> list[str]:
-    about = [f"interpolated between neighbours in time: {filled} missing values"] if filled else []
+    values = "1 missing value" if filled == 1 else f"{filled:,} missing values"
+    about = [f"interpolated between neighbours in time: {values}"] if filled else []
     return [*about, *([f"cut off where only missing values follow: the ends of {cut} series"] if cut else [])]

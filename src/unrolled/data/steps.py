@@ -119,7 +119,9 @@ def _without_gaps(
     dates = [frequency.after(rows.dates[0], k) for k in range(count)]
     for place, date in zip(places, rows.dates, strict=True):
         dates[place] = date
-    notes.append(f"{rows.file}: {count - len(numbers):,} dates were missing, filled in by a straight line")
+    added = count - len(numbers)
+    missing = "1 date was" if added == 1 else f"{added:,} dates were"
+    notes.append(f"{rows.file}: {missing} missing, filled in by a straight line")
     return whole, lines[where], tuple(dates)
 
 
@@ -166,9 +168,9 @@ def without_missing(
         given = ~missing[:, k]
         filled[:, k] = np.interp(steps, steps[given], numbers[given, k])
     if not notes:
-        notes.append(
-            f"{place(0)}: {int(missing.sum()):,} missing values from here on filled in by a straight line"
-        )
+        count = int(missing.sum())
+        values = "1 missing value" if count == 1 else f"{count:,} missing values"
+        notes.append(f"{place(0)}: {values} from here on filled in by a straight line")
     return filled
 
 

@@ -43,7 +43,7 @@ def read(model: Forecaster, paths: Sequence[str | Path], reading: ReadSettings) 
             )
     known = {name: value for name, value in model.reading.items() if name in _COLUMNS}
     written = {name: getattr(reading, name) for name in ("encoding", "delimiter", "header")}
-    panel = read_panel(paths, PanelSettings(**known, **written))
+    panel = read_panel(paths, PanelSettings(**known, **written), trained=True)
     if panel.targets != model.targets or panel.inputs != model.inputs:
         raise DataError(
             f"{panel.series[0].file}: the model reads {', '.join(model.targets + model.inputs)}, got "
@@ -155,7 +155,7 @@ def _begin(model: Forecaster, series: Series, only: bool, last: float | None) ->
     """The first step that is judged."""
     if last is not None:
         if not 0 < last <= 1:
-            raise SettingError(f"the last share must be above 0 and at most 1, got {last}; correct it")
+            raise SettingError(f"--last must be a share above 0 and at most 1, got {last:g}")
         return len(series) - max(1, round(last * len(series)))
     until = model.trained_until
     text = until.get(series.name) or (next(iter(until.values())) if only and len(until) == 1 else "")

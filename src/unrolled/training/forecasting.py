@@ -202,6 +202,12 @@ def forecasting_task(
     _check_options(model, training)
     reservoir.check_panel(bool(training.validation), panel.known)
     borders = [border(one, training.validation, model.horizon) for one in panel]
+    if not any(borders):
+        longest = max(panel, key=len)
+        raise DataError(
+            f"{longest.place}: too short, of {len(longest)} steps none is left to train on; give a longer series, or a "
+            "smaller --horizon or --validation"
+        )
     scaling, notes = planned_scaling(panel, model, borders)
     window = planned_window(panel, model, scaling)
     frames = Frames.of(panel, scaling)
