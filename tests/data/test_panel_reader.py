@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from unrolled.data.panel import Panel
-from unrolled.data.panel_reader import number, read_panel
+from unrolled.data.panel_reader import read_panel
 from unrolled.data.panel_settings import PanelSettings
 from unrolled.errors import DataError, SettingError
 
@@ -188,13 +188,6 @@ def test_one_column_has_one_meaning(table):
         read(table(MONTHS), known="Passengers")
     with pytest.raises(DataError, match="no data was named"):
         read()
-
-
-def test_numbers():
-    assert number("1e3") == 1000
-    assert number("1,5") is None
-    assert number("1,5", comma=True) == 1.5
-    assert number("1_000") is None
 
 
 def test_panels_in_memory():

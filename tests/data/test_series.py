@@ -178,7 +178,7 @@ def test_a_pattern_of_names_for_tables(tmp_path):
     [
         (
             ["1,5,a", "1,x,a"],
-            r"x\.csv, line 3: column 'v' must hold numbers with a decimal point, or nothing, got 'x'",
+            r"x\.csv, line 3: column 'v' must hold numbers or nothing, got 'x'",
         ),
         (["1,5,a", "1,6,"], r"x\.csv, line 3: no label, though other steps have one"),
         (["1,5,", "2,6,b"], r"x\.csv, line 2: no label"),
@@ -189,3 +189,11 @@ def test_a_pattern_of_names_for_tables(tmp_path):
 def test_tables_are_refused_by_line(tmp_path, rows, message):
     with pytest.raises(DataError, match=message):
         read(table(tmp_path / "x.csv", "id,v,label", *rows))
+
+
+def test_numbers_with_decimal_commas(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("series;x;label\ns1;1,5;a\ns1;-2,25;a\ns2;3;b\n")
+    records, reader = read(path)
+    assert [record.values.tolist() for record in records] == [[[1.5], [-2.25]], [[3]]]
+    assert "numbers are read with decimal commas" in reader.notes

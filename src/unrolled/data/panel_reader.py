@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from unrolled.data.dates import form_of, parsed
+from unrolled.data.decimals import COMMAS, MISSING, has_decimal_commas, number
 from unrolled.data.delimited import Table, open_table
-from unrolled.data.dialects import dialect_of, folded
-from unrolled.data.lines import text_lines
+from unrolled.data.dialects import folded
 from unrolled.data.npz import npz_series
 from unrolled.data.panel import Numbers, Panel, Series
 from unrolled.data.panel_settings import PanelSettings, listed
@@ -24,13 +22,11 @@ from unrolled.data.steps import Rows, as_series, without_missing
 from unrolled.data.ts import ts_series
 from unrolled.errors import DataError, SettingError
 
-_MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-"}
 _DATE_NAMES = {
     *"date fecha data дата time hora час timestamp month mes місяць year ano año рік day dia день".split(),
     *"datetime quarter trimestre week semana тиждень ds".split(),
 }
 _DATE_NAMES = {folded(name) for name in _DATE_NAMES}
-_COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+")
 _ARRAYS = (".ts", ".npz")
 _SAMPLE = 300
 _GUESSED = 200
@@ -102,7 +98,7 @@ def _from_tables(files: Sequence[Path], settings: PanelSettings, trained: bool) 
         "date": roles.date or "none",
         "fill": settings.fill,
     }
-    said = [_said(roles), *(["numbers are read with decimal commas"] if roles.comma else [])]
+    said = [_said(roles), *([COMMAS] if roles.comma else [])]
     given = {name: value for name, value in facts.items() if value is not None}
     return Panel(tuple(series), roles.targets, roles.inputs, known, given, (*said, *notes))
 
@@ -139,7 +135,8 @@ def _check_columns(table: Table, roles: Roles) -> None:
 def _roles(path: Path, table: Table, settings: PanelSettings, trained: bool) -> Roles:
     sample = table.first(_SAMPLE)
     columns = {name: [row.cells[i].strip() for row in sample] for i, name in enumerate(table.columns)}
-    comma = _decimal_comma(path, columns, settings)
+    cells = (cell for column in columns.values() for cell in column)
+    comma = has_decimal_commas(path, cells, settings.table)
 
     def named(text: str | None, option: str) -> tuple[str, ...]:
         given = None if trained else option
@@ -192,38 +189,9 @@ def _date_column(
     return None, None
 
 
-def _decimal_comma(path: Path, columns: dict[str, list[str]], settings: PanelSettings) -> bool:
-    """Whether 3,14 is a number: where the comma does not separate the columns."""
-    if not any(_COMMA.fullmatch(cell) for cells in columns.values() for cell in cells):
-        return False
-    if path.suffix.lower() in (".jsonl", ".ndjson", ".parquet"):
-        return True
-    lines = list(islice(text_lines(path, settings.encoding), _SAMPLE))
-    return dialect_of(lines, settings.delimiter).delimiter != ","
-
-
 def _is_numeric(cells: Sequence[str], comma: bool) -> bool:
-    given = [cell for cell in cells if cell.casefold() not in _MISSING]
+    given = [cell for cell in cells if cell.casefold() not in MISSING]
     return bool(given) and all(number(cell, comma) is not None for cell in given)
-
-
-def number(cell: str, comma: bool = False) -> float | None:
-    """A cell as a finite number; NaN where it says that there is none, None where it is something else.
-
-    Example:
-        >>> number("1.234,5", comma=True), number("12"), number("n/a"), number("many"), number("inf")
-        (1234.5, 12.0, nan, None, None)
-    """
-    cell = cell.strip()
-    if cell.casefold() in _MISSING:
-        return float("nan")
-    if comma and "," in cell:
-        cell = cell.replace(".", "").replace(",", ".")
-    try:
-        found = float(cell)
-    except ValueError:
-        return None
-    return found if np.isfinite(found) and "_" not in cell else None
 
 
 # --- rows ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.data.decimals import COMMAS, MISSING, has_decimal_commas, number
 from unrolled.data.delimited import Row, Table, open_table
 from unrolled.data.dialects import folded
 from unrolled.data.file_labels import file_labels
@@ -23,7 +24,6 @@ _LABELS = set(
     "label labels etiqueta rotulo мітка class clase classe клас category categoria target tag activity".split()
 )
 _TIMES = set("time timestamp datetime date step t index hora час fecha data дата paso passo крок".split())
-_MISSING = {"", "?", "na", "nan", "n/a", "null", "none"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class _Layout:
     channels: tuple[int, ...]
     others: tuple[int, ...]
     """Texts that go along: the value in the first row of a series."""
+    comma: bool
+    """Whether numbers are written 3,14."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ class SeriesTables:
 
     def __init__(self, files: Sequence[Path], settings: ReadSettings, labelled: bool) -> None:
         tables = [open_table(path, settings) for path in files]
-        self._layouts = [_layout(table, settings) for table in tables]
+        self._layouts = [_layout(path, table, settings) for path, table in zip(files, tables, strict=True)]
         first = self._layouts[0]
         for layout in self._layouts:
             if layout.names != first.names:
@@ -79,6 +81,7 @@ class SeriesTables:
                     f"{', '.join(layout.names)}; read the files one by one, or name the columns alike"
                 )
         self.notes = [note for table in tables[:1] for note in table.notes] + [first.note]
+        self.notes += [COMMAS] if first.comma else []
         self._names: list[dict[str, str]] = [{} for _ in files]
         if first.label is None and first.series is None and (labelled or settings.label is not None):
             self._names, said = file_labels(files, settings.label, labelled)
@@ -105,7 +108,7 @@ class SeriesTables:
         return values, label, Place(table.file, first.line), columns
 
 
-def _layout(table: Table, settings: ReadSettings) -> _Layout:
+def _layout(path: Path, table: Table, settings: ReadSettings) -> _Layout:
     series = _named(table, settings.text, "--text", _SERIES)
     asked = settings.label if settings.label in table.columns or (settings.label or "").isdecimal() else None
     label = _named(table, asked, "--label", _LABELS)
@@ -114,12 +117,13 @@ def _layout(table: Table, settings: ReadSettings) -> _Layout:
         times.add(0)  # the index that pandas writes has no name
     rest = [i for i in range(len(table.columns)) if i not in {series, label, *times}]
     rows = table.first()
-    numbers = [i for i in rest if _holds_numbers([row.cells[i] for row in rows])]
+    comma = has_decimal_commas(path, (row.cells[i] for row in rows for i in rest), settings)
+    numbers = [i for i in rest if _holds_numbers([row.cells[i] for row in rows], comma)]
     if not numbers:
         raise DataError(
             f"{table.file}: no column of numbers besides times and labels; the columns are {table.described()}"
         )
-    return _Layout(table, series, label, tuple(numbers), tuple(i for i in rest if i not in numbers))
+    return _Layout(table, series, label, tuple(numbers), tuple(i for i in rest if i not in numbers), comma)
 
 
 def _named(table: Table, asked: str | None, option: str, known: set[str]) -> int | None:
@@ -128,29 +132,22 @@ def _named(table: Table, asked: str | None, option: str, known: set[str]) -> int
     return next((i for i, name in enumerate(table.columns) if folded(name) in known), None)
 
 
-def _holds_numbers(cells: Sequence[str]) -> bool:
+def _holds_numbers(cells: Sequence[str], comma: bool) -> bool:
     """By the first cell that is filled; the others are refused where they stand if they hold something else."""
-    given = next((cell for cell in cells if cell.strip().lower() not in _MISSING), None)
-    return given is not None and _number(given) is not None
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan") if cell.strip().lower() in _MISSING else None
+    given = next((cell for cell in cells if cell.strip().casefold() not in MISSING), None)
+    return given is not None and number(given, comma) is not None
 
 
 def _numbers(layout: _Layout, row: Row) -> list[float]:
     numbers = []
     for channel in layout.channels:
-        number = _number(row.cells[channel])
-        if number is None:
+        found = number(row.cells[channel], layout.comma)
+        if found is None:
             raise DataError(
                 f"{layout.table.file}, line {row.line}: column {layout.table.columns[channel]!r} must hold numbers "
-                f"with a decimal point, or nothing, got {row.cells[channel]!r}; correct it"
+                f"or nothing, got {row.cells[channel]!r}; correct it"
             )
-        numbers.append(number)
+        numbers.append(found)
     return numbers
 
 
