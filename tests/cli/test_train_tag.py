@@ -22,7 +22,7 @@ def test_it_trains_and_says_what_to_do_next(unrolled, conll, tmp_path):
     lines = out.splitlines()
     assert (code, err) == (0, "")
     assert lines[0].startswith("model lstm, 1 x 4 units, both directions, CRF, ")
-    assert lines[1] == "data  9 sequences of 4 to 4 words to train on, 1 to validate on"
+    assert lines[1] == "data  9 sequences of 4 words to train on, 1 to validate on"
     assert lines[-1].startswith(f"Next: unrolled evaluate {tmp_path}/run DATA, or unrolled predict ")
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from unrolled.training.events import Outcome, Prepared, Sampled, Updated, Validated
+from unrolled.training.events import Outcome, Prepared, ReadSoFar, Sampled, Updated, Validated
 from unrolled.training.progress import Progress, one_line
 
 PREPARED = Prepared(
@@ -78,3 +78,20 @@ def test_a_terminal_made_narrower_has_its_wrapped_rows_erased():
         redrawn = file.getvalue()[before:]
         up = redrawn.count("\x1b[1A\x1b[2K")
         assert up == 4 + 3  # the rows that wrapped, and the four lines drawn but for the one the cursor is on
+
+
+def reading(terminal, width=100):
+    file = io.StringIO()
+    with Progress(Console(file=file, force_terminal=terminal, width=width)) as progress:
+        for seconds in (0.5, 2.5, 3.0, 6.0):
+            progress.report(ReadSoFar(int(1000 * seconds), seconds, "a folder/sounds.csv"))
+    return file.getvalue()
+
+
+def test_reading_is_seen_and_lines_become_rarer():
+    assert reading(terminal=False).splitlines() == [
+        "reading  2,500 until now  0:02  a folder/sounds.csv",
+        "reading  6,000 until now  0:06  a folder/sounds.csv",
+    ]
+    drawn = reading(terminal=True, width=30)
+    assert "reading  500 until now  0:00" not in drawn and "reading 3,000 until now 0:03 …" in drawn

@@ -62,7 +62,7 @@ def test_a_run_learns_and_leaves_a_model(conll, tmp_path):
     assert model.usual.tags(("Rome", "Ada", "new")) == ["B-loc", model.usual.others["Ada"], "O"]
     prepared = next(event for event in events if isinstance(event, Prepared))
     assert prepared.model.startswith("gru, 1 x 8 units, both directions, CRF, ")
-    assert prepared.data == "36 sequences of 5 to 5 words to train on, 4 to validate on"
+    assert prepared.data == "36 sequences of 5 words to train on, 4 to validate on"
 
 
 def test_the_same_seed_gives_the_same_model(conll, tmp_path):
@@ -204,3 +204,16 @@ def test_the_random_numbers_of_the_caller_do_not_move(conll, tmp_path):
 def test_settings_out_of_range_are_refused():
     with pytest.raises(SettingError, match="--output must be 'crf' or 'softmax', got hmm"):
         TaggerSettings(output="hmm")
+
+
+def test_options_that_mean_nothing_for_a_tagger_are_refused(tmp_path):
+    path = tmp_path / "a.conll"
+    path.write_text("a X\nb Y\n\n" * 10)
+    softmax = TaggerSettings(output="softmax", constrained=False)
+    with pytest.raises(SettingError, match="--constrained is for --output crf; leave it out"):
+        train_tagger([path], model=softmax, run=tmp_path / "r")
+    np.savez(tmp_path / "x.npz", x=np.ones((4, 3, 2)), step_labels=np.arange(12).reshape(4, 3) % 2)
+    for options in ({"lower": False}, {"minimum_count": 2}):
+        with pytest.raises(SettingError, match=r"and the data (holds none|is numbers); leave it out"):
+            train_tagger([tmp_path / "x.npz"], model=TaggerSettings(**options), run=tmp_path / "r")
+    assert not (tmp_path / "r").exists()

@@ -23,6 +23,16 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise SettingError(describe(error)) from error
 
+    def refuse(self, names: Sequence[str], why: str) -> None:
+        """Refuse settings that would change nothing: that have another value than the usual one.
+
+        Raises:
+            SettingError: one of `names` has; says why it means nothing.
+        """
+        for name in names:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise SettingError(f"--{name.replace('_', '-')} {why}; leave it out")
+
 
 class ReadSettings(Settings):
     """How files become sequences; what is not set is guessed from the files and shown."""

@@ -30,7 +30,8 @@ from unrolled.training.classify_settings import ClassifierSettings, ClassifySett
 from unrolled.training.events import Prepared, Report
 from unrolled.training.language import Run
 from unrolled.training.objectives import Judgement
-from unrolled.training.plan import counted, planned
+from unrolled.training.plan import counted, extent, planned
+from unrolled.training.reading import ReportedReader
 from unrolled.training.reservoir_settings import ReservoirSettings
 from unrolled.training.reservoirs import ReservoirTask, classifier_pieces, drawn, with_leak
 from unrolled.training.run_folder import RunFolder
@@ -131,8 +132,8 @@ def train_classifier(
     reading, reservoir = reading or ReadSettings(), reservoir or ReservoirSettings()
     model, training = reservoir.applied(model or ClassifierSettings(), training or ClassifySettings())
     cell = find(model.cell)
-    reader = open_records(paths, reading)
-    kept_out = open_records(validation_paths, reading) if validation_paths else None
+    reader = ReportedReader(open_records(paths, reading), report)
+    kept_out = ReportedReader(open_records(validation_paths, reading), report) if validation_paths else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         task = classification_task(reader, cell, model, training, kept_out, reading, reservoir)
@@ -217,6 +218,8 @@ def fitted_input(
     """How the sequences become numbers, from those that are trained on."""
     values = (gathered.value(int(i)) for i in index)
     if gathered.kind is np.ndarray:
+        of_text = ("unit", "ngram", "lower", "minimum_count", *(["unknown"] if settings.unknown else []))
+        settings.refuse(of_text, f"is for text, and the data is {kind}")
         pictures = gathered.raw.values.ndim == 4
         return PictureInput.fitted(values) if pictures else FrameInput.fitted(values)  # type: ignore[arg-type]
     unit = settings.unit or _usual_unit(gathered, kind)
@@ -306,7 +309,7 @@ def _prepared(
         None,
         f"{model.cell.name}, {recurrent.num_layers} x {recurrent.hidden_size} units{both}, {model.options['pooling']} "
         f"over the steps, {model.number_of_parameters:,} parameters, {len(model.labels)} classes",
-        f"{counted(len(lengths), 'sequence')} of {lengths.min():,} to {lengths.max():,} steps to train on, {held:,} to "
+        f"{counted(len(lengths), 'sequence')} of {extent(lengths, 'step')} to train on, {held:,} to "
         f"validate on",
         planned(settings, objective.batches_per_epoch, f"{settings.batch} sequences each"),
         tuple(reader.notes),

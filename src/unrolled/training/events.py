@@ -8,6 +8,15 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class ReadSoFar:
+    """While data is read, before anything else: records until now, and the file the last of them stands in."""
+
+    records: int
+    seconds: float
+    file: str
+
+
+@dataclass(frozen=True)
 class Prepared:
     """Before the first update: what will be trained on what. `notes` are lines a person should read."""
 
@@ -85,7 +94,7 @@ class Regressed:
     best: bool
 
 
-Event = Prepared | Updated | Validated | Sampled | Probed | Regressed
+Event = ReadSoFar | Prepared | Updated | Validated | Sampled | Probed | Regressed
 Report = Callable[[Event], None]
 
 

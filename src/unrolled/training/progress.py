@@ -16,7 +16,16 @@ from rich.segment import ControlType, Segment
 from rich.table import Table
 from rich.text import Text
 
-from unrolled.training.events import Event, Outcome, Prepared, Regressed, Sampled, Updated, Validated
+from unrolled.training.events import (
+    Event,
+    Outcome,
+    Prepared,
+    ReadSoFar,
+    Regressed,
+    Sampled,
+    Updated,
+    Validated,
+)
 
 _REFRESH = 0.2
 """Seconds between two drawings: more would take time from the training."""
@@ -37,6 +46,8 @@ class Progress:
         self.best = math.inf
         self.live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._drawn = 0.0
+        self._said = 1.0
+        """Seconds of reading at which a line last said so, where nothing can be drawn."""
         self._drawn_widths: list[int] = []
 
     def __enter__(self) -> Self:
@@ -53,6 +64,9 @@ class Progress:
     def report(self, event: Event) -> None:
         """Take one event in and show what is new."""
         self._erase_wrapped()
+        if isinstance(event, ReadSoFar):
+            self._show_reading(event)
+            return
         if isinstance(event, Prepared):
             self._print_prepared(event)
         elif isinstance(event, Updated):
@@ -87,6 +101,14 @@ class Progress:
         return (
             f"{symbols_per_second / 1000:4,.{0 if symbols_per_second >= 10_000 else 1}f} k {self.symbols}/s"
         )
+
+    def _show_reading(self, event: ReadSoFar) -> None:
+        text = f"reading  {event.records:,} until now  {_clock(event.seconds)}  {event.file}"
+        if self.live:
+            self.live.update(Text(one_line(text, self.console.width), style="dim"), refresh=True)
+        elif event.seconds >= 2 * self._said:
+            self._said = event.seconds
+            self._line(text)
 
     def _print_prepared(self, event: Prepared) -> None:
         self.unit, self.symbols = event.unit, event.symbols

@@ -31,7 +31,8 @@ from unrolled.models.tagger import Tagger
 from unrolled.training.events import Prepared, Report
 from unrolled.training.language import Run
 from unrolled.training.objectives import Judgement
-from unrolled.training.plan import counted, planned
+from unrolled.training.plan import counted, extent, planned
+from unrolled.training.reading import ReportedReader
 from unrolled.training.run_folder import RunFolder
 from unrolled.training.tag_settings import TaggerSettings, TagSettings
 from unrolled.training.task import Task
@@ -132,8 +133,8 @@ def train_tagger(
     """
     reading, model, training = reading or ReadSettings(), model or TaggerSettings(), training or TagSettings()
     cell = find(model.cell)
-    reader = open_records(paths, reading)
-    kept_out = open_records(validation_paths, reading) if validation_paths else None
+    reader = ReportedReader(open_records(paths, reading), report)
+    kept_out = ReportedReader(open_records(validation_paths, reading), report) if validation_paths else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(training.seed)
         task = tagging_task(reader, cell, model, training, kept_out, reading)
@@ -217,11 +218,16 @@ def step_labels(gathered: Gathered) -> list[tuple[str, ...]]:
 def fitted_input(gathered: Gathered, index: NDArray[np.int64], settings: TaggerSettings) -> Input:
     """How the sequences become numbers, from those that are trained on: words, characters, frames or pictures."""
     values = (gathered.value(int(i)) for i in index)
+    if settings.output == "softmax":
+        settings.refuse(("constrained",), "is for --output crf")
     if gathered.kind is tuple:
         letters = _LETTERS if settings.spelling else 0
         return WordInput.fitted(values, settings.lower, settings.minimum_count, letters)
+    settings.refuse(("lower",), "is for words, and the data holds none")
     if gathered.kind is str:
         return TextInput.fitted(map(str, values), "character", False, settings.minimum_count)
+    of_text = ("minimum_count", *(["unknown"] if settings.unknown else []))
+    settings.refuse(of_text, "is for text, and the data is numbers")
     pictures = gathered.raw.values.ndim == 4
     return PictureInput.fitted(values) if pictures else FrameInput.fitted(values)  # type: ignore[arg-type]
 
@@ -298,7 +304,7 @@ def _prepared(model: Tagger, objective: Tagging, settings: TagSettings, reader: 
         None,
         f"{model.cell.name}, {recurrent.num_layers} x {recurrent.hidden_size} units{both}, {output}, "
         f"{model.number_of_parameters:,} parameters, {len(model.tags)} tags",
-        f"{counted(len(lengths), 'sequence')} of {lengths.min():,} to {lengths.max():,} {steps} to train on, {held:,} "
+        f"{counted(len(lengths), 'sequence')} of {extent(lengths, steps.removesuffix('s'))} to train on, {held:,} "
         "to validate on",
         planned(settings, objective.batches_per_epoch, f"{settings.batch} sequences each"),
         tuple(reader.notes),
