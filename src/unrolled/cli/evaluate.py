@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Group, Parameter
 
 from unrolled.cli.options import Switch, refuse_options
+from unrolled.cli.waiting import waiting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,7 +80,9 @@ def evaluate(
     only_for(model, "forecaster", last=last)
     given = {"text": text, "label": label, "encoding": encoding, "delimiter": delimiter}
     options = {} if last is None else {"last": last}
-    result = task_module(model).evaluate(model, paths, reading_of(model, given), **options)
+    reading = reading_of(model, given)
+    with waiting("reading and judging"):
+        result = task_module(model).evaluate(model, paths, reading, **options)
     if json:
         print(json_format.dumps(result.to_dict()))
     else:

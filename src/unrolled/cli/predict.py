@@ -14,6 +14,7 @@ from cyclopts import Group, Parameter
 
 from unrolled.cli.evaluate import only_for, reading_of, task_model, task_module
 from unrolled.cli.options import Switch, Whole, refuse_options
+from unrolled.cli.waiting import counting
 
 DATA = Group("Data", sort_key=1)
 _FORMS = {".csv": "csv", ".jsonl": "jsonl", ".conll": "conll"}
@@ -100,7 +101,7 @@ def predict(
             _as_csv(rows) if chosen == "csv" else (json_format.dumps(row, ensure_ascii=False) for row in rows)
         )
     with _opened(output) as file:
-        for line in lines:
+        for line in lines if output is None else counting(lines, f"predicting into {output}"):
             print(line, file=file)
 
 
