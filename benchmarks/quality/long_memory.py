@@ -45,7 +45,7 @@ def gated(start: str, sequences: int, hidden: int = 16) -> MemorySettings:
 
 
 def simple(start: str) -> MemorySettings:
-    return MemorySettings(100, start, learning_rate=0.001, clip=0.1, sequences=250_000, anneal=True)
+    return MemorySettings(100, start, learning_rate=0.0005, clip=0.1, sequences=600_000, anneal=True)
 
 
 TARGETS = {

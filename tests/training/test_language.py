@@ -56,7 +56,7 @@ def test_a_run_leaves_everything_a_run_folder_holds(text, tmp_path):
     config = tomllib.loads((run.path / "config.toml").read_text())
     assert config["task"] == "lm"
     assert config["paths"] == [str(text)]
-    assert config["model"] == {"cell": "gru", "hidden": 8, "layers": 1}
+    assert config["model"] == {"cell": "gru", "hidden": 8, "layers": 1, "initialise": "roles"}
     assert config["training"]["steps"] == 8
 
 
@@ -77,6 +77,7 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_callers_random_numbers
         {"model": {"hidden": 9}},
         {"model": {"layers": 2}},
         {"model": {"embedding": 4}},
+        {"model": {"initialise": "chrono:50"}},
         {"data": {"validation": 0.31}},
         {"data": {"minimum_count": 50}},
         {"steps": 7},
@@ -143,7 +144,8 @@ def test_crlf_and_skipped_files_are_said_once(tmp_path):
     (folder / "c").write_bytes(b"\0")
     seen = []
     train(folder, tmp_path, report=seen.append)
-    assert len(seen[0].notes) == 2
+    assert len(seen[0].notes) == 3
+    assert seen[0].notes[2].startswith("at the start: Signals ")
     assert seen[0].notes[0] == "line ends CRLF read as LF in 2 files"
     assert seen[0].notes[1].startswith(f"skipped {folder}/c: byte 0 (line 1) is NUL")
 
@@ -156,8 +158,8 @@ def test_of_many_skipped_files_only_some_are_named(text, tmp_path):
         (folder / f"x{number}").write_bytes(b"\0")
     seen = []
     train(folder, tmp_path, report=seen.append)
-    assert len(seen[0].notes) == 9
-    assert seen[0].notes[-1] == "skipped 2 more files"
+    assert len(seen[0].notes) == 10
+    assert seen[0].notes[-2] == "skipped 2 more files"
 
 
 def test_a_text_shorter_than_a_window_names_settings_that_work(tmp_path):

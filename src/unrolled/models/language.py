@@ -24,7 +24,7 @@ class LanguageModel(Kept):
 
     Without `embedding_size` the input is one-hot, and an index picks a column of the cell's input matrices; a
     dense one-hot is never made. Named sizes of the cell (such as the output of a Jordan network) are
-    `hidden_size`.
+    `hidden_size`. `initialise` says how the recurrent layers start, as for `Recurrent`.
 
     `<eos>` is the symbol before a text: where it is read, the state starts anew. So P(text) is the probability of a
     text that begins at its beginning, whatever was read before, in training as in scoring and sampling.
@@ -50,6 +50,8 @@ class LanguageModel(Kept):
         hidden_size: int = 128,
         num_layers: int = 1,
         embedding_size: int | None = None,
+        *,
+        initialise: str = "roles",
     ) -> None:
         super().__init__()
         for name, size in (("hidden_size", hidden_size), ("num_layers", num_layers)):
@@ -67,6 +69,7 @@ class LanguageModel(Kept):
             hidden_size,
             num_layers,
             sizes=dict.fromkeys(self.cell.named_sizes, hidden_size),
+            initialise=initialise,
         )
         self.output = nn.Linear(self.recurrent.output_size, len(vocabulary))
 

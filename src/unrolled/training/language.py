@@ -18,6 +18,7 @@ from unrolled.errors import DataError, SettingError
 from unrolled.inspection.course import Probe
 from unrolled.inspection.gradient_flow import gradient_probe
 from unrolled.inspection.spectrum import spectrum_probe
+from unrolled.layers.growth import signal_growth
 from unrolled.models.language import LanguageModel
 from unrolled.training.events import Outcome, Prepared, Report
 from unrolled.training.fit import fit
@@ -31,6 +32,9 @@ _LISTED = 8
 
 _PROBED, _PROBED_LAGS = 1024, 64
 """Probes read so many symbols, and look back so many steps from four places in them."""
+
+_LOOKED_AT, _LARGEST = 20, 128
+"""Steps over which the start is measured, and the most numbers in its states: more would take seconds."""
 
 _ROW, _ROWS = 1024, 64
 """Validation runs in rows of at least `_ROW` characters, at most `_ROWS` of them: one row would be slow."""
@@ -128,7 +132,14 @@ def _first_model(vocabulary: Vocabulary, cell: Cell, settings: ModelSettings, se
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return LanguageModel(vocabulary, cell, settings.hidden, settings.layers, settings.embedding)
+            return LanguageModel(
+                vocabulary,
+                cell,
+                settings.hidden,
+                settings.layers,
+                settings.embedding,
+                initialise=settings.initialise,
+            )
         except RuntimeError as error:
             if "memory" not in str(error):
                 raise
@@ -183,8 +194,22 @@ def _prepared(
         planned(
             training, objective.batches_per_epoch, f"{training.batch} x {training.steps} characters each"
         ),
-        tuple(_notes(texts, split)),
+        (*_notes(texts, split), *_growth(model, split)),
     )
+
+
+def _growth(model: LanguageModel, split: Split) -> list[str]:
+    """How the untrained model passes signals on from step to step, over the first symbols of the text."""
+    states = sum(
+        cell.values[name][0].shape[-1]
+        for cell in model.recurrent._start_state(1).cells
+        for name in cell.values
+    )
+    if states > _LARGEST:
+        return []
+    tokens = torch.from_numpy(split.training[:_LOOKED_AT])[:, None]
+    x = tokens if model.embedding is None else model.embedding(tokens).detach()
+    return [f"at the start: {signal_growth(model.recurrent, x, exact=True)}"]
 
 
 def _notes(texts: Texts, split: Split) -> list[str]:

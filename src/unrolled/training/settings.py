@@ -38,6 +38,11 @@ class ModelSettings(Settings):
         ge=1,
         description="Size of a learned embedding of the characters; without it the input is one-hot.",
     )
+    initialise: str = Field(
+        "roles",
+        description="How the recurrent layers start: `roles` (by what each parameter does), `chrono:500` (memories of "
+        "up to 500 steps), `orthogonal`, `identity`, `critical:0.95`, `forget:2`, or several joined by +.",
+    )
 
 
 class CourseSettings(Settings):
