@@ -81,12 +81,7 @@ def predict(
     if steps is not None and steps < 1:
         raise SettingError(f"--steps must be at least 1, got {steps}")
     _check_files(output, form, figure)
-    usual = "conll" if model.architecture == "tagger" else "csv"
-    chosen = form or _form_of(output) or usual
-    if chosen == "conll" and model.architecture != "tagger":
-        raise SettingError(
-            f"--format conll is for taggers, {run} holds a {model.architecture}; use csv or jsonl"
-        )
+    chosen = _chosen_form(form or _form_of(output), run, model.architecture)
     given = {"text": text, "label": label, "encoding": encoding, "delimiter": delimiter}
     module = task_module(model)
     reading = reading_of(model, given)
@@ -103,6 +98,15 @@ def predict(
     with _opened(output) as file:
         for line in lines if output is None else counting(lines, f"predicting into {output}"):
             print(line, file=file)
+
+
+def _chosen_form(asked: str | None, run: Path, architecture: str) -> str:
+    """What is written: what was asked for, else CoNLL for taggers and CSV for others."""
+    from unrolled.errors import SettingError
+
+    if asked == "conll" and architecture != "tagger":
+        raise SettingError(f"--format conll is for taggers, {run} holds a {architecture}; use csv or jsonl")
+    return asked or ("conll" if architecture == "tagger" else "csv")
 
 
 def _check_files(output: Path | None, form: str | None, figure: Path | None) -> None:
