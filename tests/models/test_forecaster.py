@@ -224,7 +224,7 @@ def test_what_does_not_fit_is_refused(options, message):
     [
         "data.dates",
         "data.panel",
-        "data.panel_reader",
+        "data.decimals",
         "data.panel_settings",
         "data.scaling",
         "data.windows",
