@@ -8,7 +8,8 @@ from unrolled import cells
 from unrolled.equations import cell, concat, tanh
 from unrolled.errors import SettingError
 from unrolled.layers.recurrent import Recurrent
-from unrolled.layers.reservoir import Drawing, draw_reservoir, spectral_radius
+from unrolled.layers.reservoir import Drawing, draw_reservoir
+from unrolled.layers.starts import spectral_radius
 
 
 def drawn(name, inputs=3, hidden=60, depth=1, bidirectional=False, sizes=None, **drawing):

@@ -11,7 +11,6 @@ from unrolled.errors import DataError, SettingError
 from unrolled.inspection.classification import evaluate, predict, predictions
 from unrolled.models.classifier import Classifier
 from unrolled.models.folder import load_model
-from unrolled.training import classification
 from unrolled.training.classification import train_classifier
 from unrolled.training.classify_settings import ClassifierSettings, ClassifySettings
 from unrolled.training.events import Prepared, Updated, Validated
@@ -48,7 +47,7 @@ def read(monkeypatch):
     def open_records(paths, settings=None, labelled=True):
         return known[str(paths[0])]
 
-    monkeypatch.setattr(classification, "open_records", open_records)
+    monkeypatch.setattr("unrolled.training.supervised.open_records", open_records)
     monkeypatch.setattr("unrolled.inspection.classification.open_records", open_records)
     known["train"], known["test"] = texts(), texts(40, seed=9)
     return known

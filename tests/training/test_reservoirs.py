@@ -12,9 +12,8 @@ from unrolled.cells import find
 from unrolled.data.panel import Panel, Series
 from unrolled.data.records import Place, Record
 from unrolled.errors import DataError, SettingError
-from unrolled.layers.reservoir import spectral_radius
+from unrolled.layers.starts import spectral_radius
 from unrolled.models.folder import load_model
-from unrolled.training import classification
 from unrolled.training.classification import classification_task, train_classifier
 from unrolled.training.classify_settings import ClassifierSettings, ClassifySettings
 from unrolled.training.events import Prepared, Regressed, Updated, Validated
@@ -372,7 +371,7 @@ def test_what_is_refused(tmp_path, monkeypatch):
     nothing = forecaster(Panel.of([SERIES]), {"washout": 104}, {"shape": "many-to-many", "relative": "none"})
     with pytest.raises(DataError, match="a readout needs at least one step of data"):
         train(nothing)
-    monkeypatch.setattr(classification, "open_records", lambda *args: waves())
+    monkeypatch.setattr("unrolled.training.supervised.open_records", lambda *args: waves())
     with pytest.raises(SettingError, match="--leak is for reservoirs; add --reservoir, or leave it out"):
         train_classifier(["x"], run=tmp_path / "run", reservoir=ReservoirSettings(leak=0.2))
     assert not (tmp_path / "run").exists()

@@ -153,7 +153,7 @@ def test_frames_and_characters_with_a_label_each(tmp_path, monkeypatch, drawn):
         def __iter__(self):
             return (Record(*drawn(draw, 10), Place("x", k)) for k in range(60))
 
-    monkeypatch.setattr("unrolled.training.tagging.open_records", lambda paths, reading: Own())
+    monkeypatch.setattr("unrolled.training.supervised.open_records", lambda paths, reading: Own())
     training = TagSettings(epochs=8, batch=8, learning_rate=0.05, warmup=5)
     model = TaggerSettings(cell="gru", hidden=8, dropout=0.0)
     ended = train_tagger(["x"], None, model, training, run=tmp_path / "run")

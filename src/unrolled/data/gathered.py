@@ -61,7 +61,7 @@ class Gathered:
         row = self.raw[index]
         if self.kind is np.ndarray:
             return row
-        text = row.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+        text = row.tobytes().decode("utf-8", "surrogatepass")
         return text if self.kind is str else tuple(text.split(_BETWEEN))
 
     def names(self) -> list[str]:
@@ -107,7 +107,8 @@ def split(labels: Sequence[object], share: float, seed: int) -> tuple[NDArray[np
 
 def _check(record: Record, kinds: list[type]) -> None:
     kind = type(record.values)
-    kinds.append(kind) if not kinds else None
+    if not kinds:
+        kinds.append(kind)
     if kind is not kinds[0]:
         raise DataError(f"{record.place}: all records must be of one kind; give files of one kind")
     if len(record.values) == 0:
@@ -118,4 +119,4 @@ def _numbers(values: Values) -> NDArray[Any]:
     if isinstance(values, np.ndarray):
         return values
     text = values if isinstance(values, str) else _BETWEEN.join(values)
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    return np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)

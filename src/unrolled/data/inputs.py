@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.data.records import Values
+from unrolled.data.records import Record, Values
 from unrolled.errors import DataError, SettingError
 
 UNKNOWN = 0
@@ -249,3 +249,18 @@ def described(values: Values) -> str:
     if values.ndim == 2:
         return f"frames of {values.shape[1]} channels"
     return f"an array of shape {values.shape} and type {values.dtype}"
+
+
+def encoded(read: Input, record: Record) -> NDArray[Any]:
+    """The values of a record as numbers.
+
+    Raises:
+        DataError: values of another kind, or none at all; says where they stand.
+    """
+    try:
+        numbers = read.encode(record.values)
+    except DataError as error:
+        raise DataError(f"{record.place}: {error}") from error
+    if len(numbers) == 0:
+        raise DataError(f"{record.place}: the sequence is empty; remove it, or give it at least one step")
+    return numbers

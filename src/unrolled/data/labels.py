@@ -40,6 +40,13 @@ class Labels:
         self.total = total
 
     @classmethod
+    def of(cls, labels: Labels | Sequence[str] | int) -> Labels:
+        """Labels as they are, from their names, or C of them named by their numbers."""
+        if isinstance(labels, Labels):
+            return labels
+        return cls([str(number) for number in range(labels)] if isinstance(labels, int) else labels)
+
+    @classmethod
     def fitted(cls, labels: Iterable[str], separator: str | None = None) -> Self:
         """The distinct labels in order; numbers count upwards, not as texts."""
         found: Counter[str] = Counter()

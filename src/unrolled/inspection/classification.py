@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unrolled.data.inputs import encoded
 from unrolled.data.readers import open_records
 from unrolled.data.records import Record
 from unrolled.data.sequences import Sequences
@@ -48,19 +49,9 @@ def predictions(model: Classifier, records: Iterable[Record]) -> Iterator[Predic
     model.eval()
     remaining = iter(records)
     while part := list(islice(remaining, _AT_ONCE)):
-        rows = Sequences(_encoded(model, record) for record in part).rows(range(len(part)))
+        rows = Sequences(encoded(model.input, record) for record in part).rows(range(len(part)))
         probabilities = model.probabilities(rows).numpy()
         yield from (Prediction(record, p) for record, p in zip(part, probabilities, strict=True))
-
-
-def _encoded(model: Classifier, record: Record) -> NDArray[Any]:
-    try:
-        numbers = model.input.encode(record.values)
-    except DataError as error:
-        raise DataError(f"{record.place}: {error}") from error
-    if len(numbers) == 0:
-        raise DataError(f"{record.place}: the sequence is empty; remove it, or give it at least one step")
-    return numbers
 
 
 def predict(

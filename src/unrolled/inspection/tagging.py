@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unrolled.data.inputs import encoded
 from unrolled.data.readers import open_records
 from unrolled.data.records import Record
 from unrolled.data.sequences import Sequences
@@ -47,22 +48,12 @@ def tagged(model: Tagger, records: Iterable[Record], probabilities: bool = False
     model.eval()
     remaining, names = iter(records), model.tags.names
     while part := list(islice(remaining, _AT_ONCE)):
-        emissions = model(Sequences(_encoded(model, record) for record in part).rows(range(len(part))))
+        emissions = model(Sequences(encoded(model.input, record) for record in part).rows(range(len(part))))
         best = model.best(emissions)
         shares = model.marginals(emissions) if probabilities else [None] * len(part)
         for record, row, share in zip(part, best, shares, strict=True):
             tags = tuple(names[number] for number in row.tolist())
             yield Tagged(record, tags, None if share is None else share.numpy())
-
-
-def _encoded(model: Tagger, record: Record) -> NDArray[Any]:
-    try:
-        numbers = model.input.encode(record.values)
-    except DataError as error:
-        raise DataError(f"{record.place}: {error}") from error
-    if len(numbers) == 0:
-        raise DataError(f"{record.place}: the sequence is empty; remove it, or give it at least one step")
-    return numbers
 
 
 def predict(

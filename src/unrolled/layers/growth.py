@@ -67,6 +67,14 @@ class SignalGrowth:
         return f"Signals {does} in {count} {'step' if count == 1 else 'steps'}: {figures}."
 
 
+def is_small(layer: Recurrent) -> bool:
+    """Whether the growth of signals is measured exactly, in a moment."""
+    return (
+        sum(len(value[0][0]) for cell in layer._start_state(1).cells for value in cell.values.values())
+        <= LARGEST_EXACT
+    )
+
+
 def signal_growth(
     layer: Recurrent,
     x: Tensor,

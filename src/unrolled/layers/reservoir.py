@@ -14,6 +14,7 @@ from unrolled.equations.operations import is_finite_number
 from unrolled.errors import SettingError
 from unrolled.layers.recurrent import Recurrent
 from unrolled.layers.roles import Block, Roles
+from unrolled.layers.starts import spectral_radius
 
 NILPOTENT = 1e-12  # a radius below it is rounding
 
@@ -87,16 +88,6 @@ def draw_reservoir(layer: Recurrent, drawing: Drawing) -> None:
                 drawn = torch.empty(value.shape, dtype=torch.float64)
                 roles.draw(parameter, drawn, layer._letters[depth])
                 value.copy_(drawn)
-
-
-def spectral_radius(matrix: Tensor) -> float:
-    """max |eigenvalue| of a square matrix (n, n), the largest singular value of another one; in float64."""
-    whole = matrix.detach().double()
-    if not whole.numel():
-        return 0.0
-    if whole.shape[0] == whole.shape[1]:
-        return float(torch.linalg.eigvals(whole).abs().max())
-    return float(torch.linalg.matrix_norm(whole, 2))
 
 
 class _Drawn(Roles):

@@ -326,6 +326,14 @@ def squares(matrix: Tensor) -> Iterable[Tensor]:
 
 
 def spectral_radius(matrix: Tensor, groups: int | None = None) -> float:
-    """The largest modulus of an eigenvalue; with `groups`, of what `upper_blocks` leaves of the matrix."""
-    exact = matrix.detach().double()
-    return float(torch.linalg.eigvals(upper_blocks(exact, groups) if groups else exact).abs().max())
+    """max |eigenvalue| of a square matrix (n, n), the largest singular value of another one; in float64.
+
+    With `groups`, of what `upper_blocks` leaves of the matrix.
+    """
+    whole = matrix.detach().double()
+    whole = upper_blocks(whole, groups) if groups else whole
+    if not whole.numel():
+        return 0.0
+    if whole.shape[0] == whole.shape[1]:
+        return float(torch.linalg.eigvals(whole).abs().max())
+    return float(torch.linalg.matrix_norm(whole, 2))

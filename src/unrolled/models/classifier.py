@@ -66,7 +66,7 @@ class Classifier(Kept):
     ) -> None:
         super().__init__()
         self.input = FrameInput.of(input) if isinstance(input, int) else input
-        self.labels = _labels(labels)
+        self.labels = Labels.of(labels)
         self.cell = find(cell) if isinstance(cell, str) else cell
         check_no_statics(self.cell, "classifier")
         self.reading = dict(reading or {})
@@ -129,9 +129,3 @@ class Classifier(Kept):
         """A model of the same structure, with weights still to be filled."""
         read, labels = input_from_json(contents["input"]), Labels.from_json(contents["labels"])
         return cls(read, labels, cell, **settings, reading=contents["reading"])
-
-
-def _labels(labels: Labels | Sequence[str] | int) -> Labels:
-    if isinstance(labels, Labels):
-        return labels
-    return Labels([str(number) for number in range(labels)] if isinstance(labels, int) else labels)

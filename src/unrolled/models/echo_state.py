@@ -27,7 +27,7 @@ from unrolled.models.echo_state_rows import (
     pooled,
     shifted,
 )
-from unrolled.models.kept import Kept
+from unrolled.models.kept import Kept, check_no_statics
 from unrolled.models.ridge import NormalEquations, Piece, RidgePath, TriangularRoot, regress
 
 READOUTS = ("step", "last", "mean")
@@ -452,8 +452,4 @@ def _check_options(cell: Cell, readout: str, dtype: str, output_size: int, washo
     for name, size, least in (("output_size", output_size, 1), ("washout", washout, 0)):
         if not isinstance(size, int) or isinstance(size, bool) or size < least:
             raise SettingError(f"{name} must be a whole number >= {least}, got {size!r}. Correct it.")
-    if cell.signature.statics:
-        raise SettingError(
-            f"{cell.name} has the static input {cell.signature.statics[0]}, and an echo-state network gives none. "
-            "Use a cell without."
-        )
+    check_no_statics(cell, "network of fixed weights")

@@ -19,7 +19,7 @@ from unrolled.equations import Cell
 from unrolled.errors import DataError, SettingError, ShapeError
 from unrolled.layers.recurrent import Recurrent
 from unrolled.layers.state import State
-from unrolled.models.kept import Kept
+from unrolled.models.kept import Kept, check_no_statics
 
 SHAPES = ("many-to-one", "many-to-many")
 
@@ -89,11 +89,7 @@ class Forecaster(Kept):
         self.scaling = scaling or Scaling()
         self._check()
         self.cell = find(cell) if isinstance(cell, str) else cell
-        if self.cell.signature.statics:
-            raise SettingError(
-                f"{self.cell.name} has the static input {self.cell.signature.statics[0]}, which a forecaster does not "
-                "give; use a cell without static inputs"
-            )
+        check_no_statics(self.cell, "forecaster")
         self.reading, self.trained_until = dict(reading or {}), dict(trained_until or {})
         self.recurrent = Recurrent(
             self.cell,

@@ -14,7 +14,7 @@ from unrolled.equations import Cell
 from unrolled.errors import SettingError
 from unrolled.layers.recurrent import Recurrent
 from unrolled.layers.state import State
-from unrolled.models.kept import Kept
+from unrolled.models.kept import Kept, check_no_statics
 
 
 class LanguageModel(Kept):
@@ -58,7 +58,7 @@ class LanguageModel(Kept):
             _check_size(name, size)
         self.vocabulary = vocabulary
         self.cell = find(cell) if isinstance(cell, str) else cell
-        _check_inputs(self.cell)
+        check_no_statics(self.cell, "language model")
         self.embedding = None
         if embedding_size is not None:
             _check_size("embedding_size", embedding_size)
@@ -110,11 +110,3 @@ class LanguageModel(Kept):
 def _check_size(name: str, size: int) -> None:
     if size < 1:
         raise SettingError(f"{name} must be at least 1, got {size}")
-
-
-def _check_inputs(cell: Cell) -> None:
-    if cell.signature.statics:
-        raise SettingError(
-            f"{cell.name} has the static input {cell.signature.statics[0]}, and a language model reads nothing but "
-            "text; use a cell without static inputs"
-        )

@@ -20,7 +20,7 @@ from unrolled.layers.ragged import Ragged
 from unrolled.layers.recurrent import Recurrent
 from unrolled.models.crf import LinearChainCRF
 from unrolled.models.front import Front, front_of
-from unrolled.models.kept import Kept
+from unrolled.models.kept import Kept, check_no_statics
 from unrolled.models.words import Words
 
 OUTPUTS = ("crf", "softmax")
@@ -87,8 +87,9 @@ class Tagger(Kept):
         if constrained and output != "crf":
             raise SettingError("constrained needs output='crf', got softmax; leave it out, or use a CRF")
         self.input = FrameInput.of(input) if isinstance(input, int) else input
-        self.tags = _labels(tags)
+        self.tags = Labels.of(tags)
         self.cell = find(cell) if isinstance(cell, str) else cell
+        check_no_statics(self.cell, "tagger")
         self.reading = dict(reading or {})
         self.usual = usual or UsualTags(self.tags.names[self.tags.most_frequent], {})
         self.options: dict[str, Any] = {
@@ -223,9 +224,3 @@ def _values(tags: Ragged | Tensor, emissions: Ragged, padded: bool) -> Tensor:
             f"tags must be one for each of the {emissions.total} steps, got {tuple(values.shape)}; give (N,)"
         )
     return values
-
-
-def _labels(tags: Labels | Sequence[str] | int) -> Labels:
-    if isinstance(tags, Labels):
-        return tags
-    return Labels([str(number) for number in range(tags)] if isinstance(tags, int) else tags)

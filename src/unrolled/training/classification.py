@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from unrolled.cells import find
 from unrolled.data.gathered import Gathered, split
 from unrolled.data.inputs import FrameInput, Input, PictureInput, TextInput
 from unrolled.data.labels import Labels
-from unrolled.data.readers import open_records
 from unrolled.data.records import Reader
-from unrolled.data.sequences import Sequences, ahead, batches, in_order
+from unrolled.data.sequences import Sequences, in_order
 from unrolled.data.settings import ReadSettings
 from unrolled.equations import Cell
 from unrolled.errors import DataError
@@ -31,15 +31,19 @@ from unrolled.training.events import Prepared, Report
 from unrolled.training.language import Run
 from unrolled.training.objectives import Judgement
 from unrolled.training.plan import counted, extent, planned
-from unrolled.training.reading import ReportedReader
 from unrolled.training.reservoir_settings import ReservoirSettings
 from unrolled.training.reservoirs import ReservoirTask, classifier_pieces, drawn, with_leak
-from unrolled.training.run_folder import RunFolder
+from unrolled.training.supervised import (
+    VALIDATED_AT_ONCE,
+    both_parts,
+    divided,
+    drawn_batches,
+    train_on_files,
+)
 from unrolled.training.task import Task
 
 _EMBEDDINGS = {"word": 128, "character": 32}
 _PICTURE = 64
-_VALIDATED_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,7 @@ class Classification:
         self.weights = _balanced(model.labels) if settings.balance else None
 
     def batches(self) -> Iterator[tuple[Ragged, Tensor]]:
-        order = batches(self.training.sequences.lengths, self.batch, self.generator)
-        return ahead(self.training.batch(index) for index in order)
+        return drawn_batches(self.training.sequences, self.training.batch, self.batch, self.generator)
 
     def loss(self, batch: tuple[Ragged, Tensor], state: Any) -> tuple[Tensor, int, Any]:
         rows, targets = batch
@@ -92,7 +95,7 @@ class Classification:
         if self.validation is None:
             return None
         total, right, count = 0.0, 0.0, len(self.validation.sequences)
-        for index in in_order(count, _VALIDATED_AT_ONCE):
+        for index in in_order(count, VALIDATED_AT_ONCE):
             rows, targets = self.validation.batch(index)
             logits = self.model(rows)
             total += float(self._loss(logits, targets)) * len(index)
@@ -132,23 +135,17 @@ def train_classifier(
     reading, reservoir = reading or ReadSettings(), reservoir or ReservoirSettings()
     model, training = reservoir.applied(model or ClassifierSettings(), training or ClassifySettings())
     cell = find(model.cell)
-    reader = ReportedReader(open_records(paths, reading), report)
-    kept_out = ReportedReader(open_records(validation_paths, reading), report) if validation_paths else None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.seed)
-        task = classification_task(reader, cell, model, training, kept_out, reading, reservoir)
-        used = task.reservoir if isinstance(task, ReservoirTask) else reservoir
-        folder = RunFolder("classify", run)
-        folder.write_config(
-            {
-                "task": "classify",
-                "paths": [str(path) for path in paths],
-                "validation_paths": [str(path) for path in validation_paths],
-                "reading": reading.model_dump(exclude_none=True),
-                **used.used(model, task.settings),
-            }
-        )
-        return Run(folder.path, task.train(folder, report))
+
+    def task_of(records: Reader, kept_out: Reader | None) -> Task:
+        return classification_task(records, cell, model, training, kept_out, reading, reservoir)
+
+    def used(task: Task) -> dict[str, Any]:
+        drawn = task.reservoir if isinstance(task, ReservoirTask) else reservoir
+        return drawn.used(model, task.settings)
+
+    return train_on_files(
+        "classify", paths, validation_paths, reading, training.seed, run, report, task_of, used
+    )
 
 
 def classification_task(
@@ -172,21 +169,13 @@ def classification_task(
     gathered = Gathered.of(records)
     kept_out = Gathered.of(validation) if validation else None
     names = gathered.names()
-    trained, held = (
-        (np.arange(len(names)), None) if kept_out else split(names, training.validation, training.seed)
-    )
+    trained, held = divided(len(names), kept_out, lambda: split(names, training.validation, training.seed))
     labels = Labels.fitted((names[i] for i in trained), training.several)
     settings = training.chosen(len(trained))
     read = fitted_input(gathered, trained, model, records.kind)
     network = built(read, labels, cell, model, reading or ReadSettings(), records)
-    objective = Classification(
-        network,
-        examples(network, gathered, trained),
-        examples(network, kept_out, np.arange(len(kept_out)))
-        if kept_out
-        else (examples(network, gathered, held) if held is not None and len(held) else None),
-        settings,
-    )
+    parts = both_parts(partial(examples, network), gathered, trained, held, kept_out)
+    objective = Classification(network, *parts, settings)
     task = Task(objective, settings, _prepared(network, objective, settings, records))
     return _regressed(task, objective, reservoir) if reservoir.reservoir else task
 
@@ -196,7 +185,7 @@ def _regressed(task: Task, objective: Classification, reservoir: ReservoirSettin
     model = objective.model
 
     def pieces(part: Examples) -> Iterator[Piece]:
-        index = in_order(len(part.sequences), _VALIDATED_AT_ONCE)
+        index = in_order(len(part.sequences), VALIDATED_AT_ONCE)
         return classifier_pieces(model, map(part.batch, index))
 
     validation = objective.validation

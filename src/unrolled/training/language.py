@@ -18,7 +18,7 @@ from unrolled.errors import DataError, SettingError
 from unrolled.inspection.course import Probe
 from unrolled.inspection.gradient_flow import gradient_probe
 from unrolled.inspection.spectrum import spectrum_probe
-from unrolled.layers.growth import signal_growth
+from unrolled.layers.growth import is_small, signal_growth
 from unrolled.models.language import LanguageModel
 from unrolled.training.events import Outcome, Prepared, Report
 from unrolled.training.fit import fit
@@ -33,8 +33,8 @@ _LISTED = 8
 _PROBED, _PROBED_LAGS = 1024, 64
 """Probes read so many symbols, and look back so many steps from four places in them."""
 
-_LOOKED_AT, _LARGEST = 20, 128
-"""Steps over which the start is measured, and the most numbers in its states: more would take seconds."""
+_LOOKED_AT = 20
+"""Steps over which the start is measured."""
 
 _ROW, _ROWS = 1024, 64
 """Validation runs in rows of at least `_ROW` characters, at most `_ROWS` of them: one row would be slow."""
@@ -200,16 +200,11 @@ def _prepared(
 
 def _growth(model: LanguageModel, split: Split) -> list[str]:
     """How the untrained model passes signals on from step to step, over the first symbols of the text."""
-    states = sum(
-        cell.values[name][0].shape[-1]
-        for cell in model.recurrent._start_state(1).cells
-        for name in cell.values
-    )
-    if states > _LARGEST:
+    if not is_small(model.recurrent):  # it would take seconds
         return []
     tokens = torch.from_numpy(split.training[:_LOOKED_AT])[:, None]
     x = tokens if model.embedding is None else model.embedding(tokens).detach()
-    return [f"at the start: {signal_growth(model.recurrent, x, exact=True)}"]
+    return [f"at the start: {signal_growth(model.recurrent, x)}"]
 
 
 def _notes(texts: Texts, split: Split) -> list[str]:

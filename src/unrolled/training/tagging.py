@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,8 @@ from unrolled.cells import find
 from unrolled.data.gathered import Gathered, split
 from unrolled.data.inputs import FrameInput, Input, PictureInput, TextInput
 from unrolled.data.labels import Labels
-from unrolled.data.readers import open_records
 from unrolled.data.records import Reader
-from unrolled.data.sequences import Sequences, ahead, batches, in_order
+from unrolled.data.sequences import Sequences, in_order
 from unrolled.data.settings import ReadSettings
 from unrolled.data.usual_tags import UsualTags
 from unrolled.data.word_input import WordInput
@@ -32,15 +32,19 @@ from unrolled.training.events import Prepared, Report
 from unrolled.training.language import Run
 from unrolled.training.objectives import Judgement
 from unrolled.training.plan import counted, extent, planned
-from unrolled.training.reading import ReportedReader
-from unrolled.training.run_folder import RunFolder
+from unrolled.training.supervised import (
+    VALIDATED_AT_ONCE,
+    both_parts,
+    divided,
+    drawn_batches,
+    train_on_files,
+)
 from unrolled.training.tag_settings import TaggerSettings, TagSettings
 from unrolled.training.task import Task
 
 _WORDS, _CHARACTERS, _PICTURE = 64, 32, 64
 _LETTERS = 24
 """Characters that are read of a word."""
-_VALIDATED_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,7 @@ class Tagging:
         self.bio = marks_entities(model.tags.names)
 
     def batches(self) -> Iterator[tuple[Ragged, Ragged]]:
-        order = batches(self.training.sequences.lengths, self.batch, self.generator)
-        return ahead(self.training.batch(index) for index in order)
+        return drawn_batches(self.training.sequences, self.training.batch, self.batch, self.generator)
 
     def loss(self, batch: tuple[Ragged, Ragged], state: Any) -> tuple[Tensor, int, Any]:
         rows, tags = batch
@@ -90,7 +93,7 @@ class Tagging:
         if self.validation is None:
             return None
         total, right, found = 0.0, 0, EntityCounts()
-        for index in in_order(len(self.validation.sequences), _VALIDATED_AT_ONCE):
+        for index in in_order(len(self.validation.sequences), VALIDATED_AT_ONCE):
             rows, tags = self.validation.batch(index)
             emissions = self.model(rows)
             best = self.model.best(emissions)
@@ -133,23 +136,17 @@ def train_tagger(
     """
     reading, model, training = reading or ReadSettings(), model or TaggerSettings(), training or TagSettings()
     cell = find(model.cell)
-    reader = ReportedReader(open_records(paths, reading), report)
-    kept_out = ReportedReader(open_records(validation_paths, reading), report) if validation_paths else None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.seed)
-        task = tagging_task(reader, cell, model, training, kept_out, reading)
-        folder = RunFolder("tag", run)
-        folder.write_config(
-            {
-                "task": "tag",
-                "paths": [str(path) for path in paths],
-                "validation_paths": [str(path) for path in validation_paths],
-                "reading": reading.model_dump(exclude_none=True),
-                "model": model.model_dump(exclude_none=True),
-                "training": task.settings.model_dump(exclude_none=True),
-            }
-        )
-        return Run(folder.path, task.train(folder, report))
+
+    def task_of(records: Reader, kept_out: Reader | None) -> Task:
+        return tagging_task(records, cell, model, training, kept_out, reading)
+
+    def used(task: Task) -> dict[str, Any]:
+        return {
+            "model": model.model_dump(exclude_none=True),
+            "training": task.settings.model_dump(exclude_none=True),
+        }
+
+    return train_on_files("tag", paths, validation_paths, reading, training.seed, run, report, task_of, used)
 
 
 def tagging_task(
@@ -169,19 +166,11 @@ def tagging_task(
     gathered = Gathered.of(records)
     kept_out = Gathered.of(validation) if validation else None
     tags = step_labels(gathered)
-    trained, held = (
-        (np.arange(len(tags)), None) if kept_out else _split(tags, training.validation, training.seed)
-    )
+    trained, held = divided(len(tags), kept_out, lambda: _split(tags, training.validation, training.seed))
     settings = training.chosen(len(trained))
     network = _built(gathered, tags, trained, cell, model, reading or ReadSettings(), records)
-    objective = Tagging(
-        network,
-        tagged_examples(network, gathered, trained),
-        tagged_examples(network, kept_out, np.arange(len(kept_out)))
-        if kept_out
-        else (tagged_examples(network, gathered, held) if held is not None and len(held) else None),
-        settings,
-    )
+    parts = both_parts(partial(tagged_examples, network), gathered, trained, held, kept_out)
+    objective = Tagging(network, *parts, settings)
     return Task(objective, settings, _prepared(network, objective, settings, records))
 
 
