@@ -53,6 +53,7 @@ CALLS = {
     "resets": {"resets": torch.ones(T, B, dtype=torch.bool)},
     "forced": {"forced": {"h": torch.zeros(T, B, H)}},
     "record": {"record": ("z", "candidate")},
+    "table": {"x": torch.tensor([[0, 1, 1]] * T), "table": torch.ones(2, I)},
 }
 OURS = [
     {},
@@ -117,7 +118,7 @@ def test_every_option_of_a_layer_stays_on_the_fast_engine(options):
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_every_option_of_a_call_stays_on_the_fast_engine(call):
-    trains(Recurrent("gru", I, H), torch.randn(T, B, I), **call)
+    trains(Recurrent("gru", I, H), **{"x": torch.randn(T, B, I), **call})
 
 
 def test_static_inputs_stay_on_the_fast_engine():

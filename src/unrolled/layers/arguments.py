@@ -33,6 +33,7 @@ class Arguments:
     steps: int | None
     record: tuple[str, ...] = ()
     autocast: bool = False
+    table: Tensor | None = None
 
 
 @dataclass
@@ -53,6 +54,8 @@ class Batch:
     static: Mapping[str, Tensor]
     layout: Callable[[Tensor], Any]
     record: tuple[str, ...]
+    table: Tensor | None = None
+    """Of whose rows `x` are the indices."""
 
 
 def arrange(layer: Recurrent, given: Arguments, state: Any) -> Batch:
@@ -70,6 +73,7 @@ def arrange(layer: Recurrent, given: Arguments, state: Any) -> Batch:
         static=reader.static(),
         layout=reader.layout,
         record=given.record,
+        table=given.table,
     )
 
 
@@ -158,7 +162,9 @@ class Reader:
                 "stand for one-hot vectors. Use an embedding before the layer."
             )
         if not is_traced() and not torch._C._functorch.is_functorch_wrapped_tensor(x):
-            check_indices(x if self.given.lengths is None else self._real(x), self.layer.input_size)
+            table = self.given.table
+            limit = self.layer.input_size if table is None else len(table)
+            check_indices(x if self.given.lengths is None else self._real(x), limit)
         return x.long()
 
     def _real(self, x: Tensor) -> Tensor:

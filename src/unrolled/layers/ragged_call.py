@@ -43,6 +43,7 @@ def arrange_ragged(layer: Recurrent, given: Arguments, state: Any) -> tuple[Batc
         static=reader.static(),
         layout=batch.answer,
         record=given.record,
+        table=given.table,
     )
     return arranged, Packing.packed(batch.extents, given.like.device)
 

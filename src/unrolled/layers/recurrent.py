@@ -19,6 +19,7 @@ from unrolled.errors import SettingError, ShapeError
 from unrolled.layers.arguments import Arguments, Batch, arrange
 from unrolled.layers.depth import Depth, widths
 from unrolled.layers.initialise import Start, initialise
+from unrolled.layers.lookup import looked_up, with_table
 from unrolled.layers.masks import checked_rate, drawn_key
 from unrolled.layers.packing import Packing
 from unrolled.layers.ragged import Ragged
@@ -245,6 +246,7 @@ class Recurrent(nn.Module):
         static: Mapping[str, Tensor] | None = None,
         steps: int | None = None,
         record: Sequence[str] = (),
+        table: Tensor | None = None,
     ) -> tuple[Any, ...]:
         """Run the layer over a batch.
 
@@ -261,6 +263,7 @@ class Recurrent(nn.Module):
             static: the cell's static inputs, (B, n) by name.
             steps: T for a network without input.
             record: values by their names in the equations, to be returned at every step: `("z", "r")`.
+            table: (V, I), an embedding; x are whole numbers below V, (T, B) or a `Ragged`, that pick its rows.
 
         Returns:
             The output (T, B, D * n), or (N, D * n) as the ragged kind that `x` is, and the `State` after the last
@@ -270,8 +273,10 @@ class Recurrent(nn.Module):
         like = self._like()
         device = like.device.type
         autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+        if table is not None:
+            x, table = looked_up(self, x, table)
         given = Arguments(
-            like, x, lengths, resets, forced or {}, static or {}, steps, tuple(record), autocast
+            like, x, lengths, resets, forced or {}, static or {}, steps, tuple(record), autocast, table
         )
         if not autocast:
             return self._run(given, state)
@@ -331,7 +336,7 @@ class Recurrent(nn.Module):
             given = masks.into(layer, values) if masks else values
             for index in range(layer * self.directions, (layer + 1) * self.directions):
                 job = self._job(schedule, index, given, batch, packing, carried.cells[index])
-                outcomes.append(self._outcome(engine, job, index, masks))
+                outcomes.append(self._outcome(engine, job, index, batch, masks))
             outputs = [outcome.output for outcome in outcomes[-self.directions :]]
             values = self.depth.joined(layer, values, outputs)
             stack.append(values)
@@ -346,8 +351,13 @@ class Recurrent(nn.Module):
         }
         return batch.layout(packing.unpack(values)), end, records
 
-    def _outcome(self, engine: Engine, job: Job, index: int, masks: Masks | None) -> Outcome:
+    def _outcome(self, engine: Engine, job: Job, index: int, batch: Batch, masks: Masks | None) -> Outcome:
         """One layer in one direction, with its masks, and in segments if so wished."""
+        job = (
+            job
+            if batch.table is None or index >= self.directions
+            else with_table(job, self.cell, batch.table)
+        )
         job = masks.job(job, index) if masks else job
         outcome = run_within(engine, job, self.checkpoint)
         return masks.outcome(outcome) if masks else outcome
