@@ -16,10 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.quality.witten_bell import WittenBell
 from unrolled.data.streams import split_documents
 from unrolled.data.text import Document, read_texts
+from unrolled.data.vocabulary import Vocabulary
 from unrolled.models import load_model
+from unrolled.models.ngram import best_order
 from unrolled.training.events import Event, Validated
 from unrolled.training.language import train_language_model
 from unrolled.training.settings import DEFAULT_UPDATES, FitSettings, ModelSettings
@@ -64,9 +65,8 @@ def joined(documents: list[Document]) -> str:
 
 def counting_floor(training: str, validation: str) -> tuple[int, float]:
     """The order whose model is best on the validation text, and its nats per character."""
-    scores = {order: WittenBell(training, order).nats(validation, before=training) for order in ORDERS}
-    best = min(scores, key=lambda order: scores[order])
-    return best, scores[best]
+    vocabulary = Vocabulary.from_text([training])
+    return best_order(vocabulary.encode(training), vocabulary.encode(validation), len(vocabulary), ORDERS)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A character model that only counts: what a network has to beat."""
+"""Interpolated Witten-Bell counts over the characters of a string, written out with dictionaries."""
 
 from __future__ import annotations
 

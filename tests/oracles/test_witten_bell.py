@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from benchmarks.quality.witten_bell import WittenBell
+from tests.oracles.witten_bell import WittenBell
 
 
 def test_probabilities_by_hand():
