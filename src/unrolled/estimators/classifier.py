@@ -34,8 +34,11 @@ class SequenceClassifier(TrainedEstimator):
         unit, ngram, lower, minimum_count, unknown: how texts become symbols, "word" or "character".
         positions: so many first steps have a learned vector each.
         batch, updates, epochs, minutes: sequences of an update, and limits of the training.
-        learning_rate, weight_decay, warmup, clip: of Adam, and of the gradient's norm.
+        optimizer, momentum: `adam`, `sgd` or `rmsprop`, and how the last two go on.
+        learning_rate, schedule, decay, plateau_patience, warmup: the steps; as in `unrolled train classify --help`.
+        weight_decay, clip: of the weights, and of the gradient's norm.
         validation, validate_every, patience: the share kept out, and when it says that it is enough.
+        average, average_after: whether the mean of the weights behind many updates is kept.
         smoothing, balance: of labels, and of classes by how often they occur.
         seed: fixes everything that is drawn.
         verbose: show the progress.
@@ -77,13 +80,20 @@ class SequenceClassifier(TrainedEstimator):
         updates: int | None = None,
         epochs: float | None = None,
         minutes: float | None = None,
-        learning_rate: float = 0.004,
+        optimizer: str = "adam",
+        momentum: float = 0.0,
+        learning_rate: float | None = None,
+        schedule: str = "cosine",
+        decay: float = 0.25,
+        plateau_patience: int = 2,
         weight_decay: float = 0.0,
         warmup: int = 50,
         clip: float = 1.0,
         validation: float = 0.1,
         validate_every: int | None = None,
         patience: int = 20,
+        average: str = "none",
+        average_after: int = 5,
         smoothing: float = 0.0,
         balance: bool = False,
         seed: int = 0,
@@ -101,7 +111,10 @@ class SequenceClassifier(TrainedEstimator):
             warmup,
             clip,
         )
+        self.optimizer, self.momentum, self.schedule = optimizer, momentum, schedule
+        self.decay, self.plateau_patience = decay, plateau_patience
         self.validation, self.validate_every, self.patience = validation, validate_every, patience
+        self.average, self.average_after = average, average_after
         self.smoothing, self.balance, self.seed = smoothing, balance, seed
         self.verbose, self.run = verbose, run
 

@@ -39,8 +39,11 @@ class SequenceForecaster(TrainedEstimator):
         quantiles: such as (0.1, 0.5, 0.9), to forecast instead of the mean.
         relative, read, season, scale, log: how numbers are scaled; see `unrolled.data.scaling`.
         batch, updates, epochs, minutes: windows or series of an update, and limits of the training.
-        learning_rate, weight_decay, warmup, clip: of Adam, and of the gradient's norm.
+        optimizer, momentum: `adam`, `sgd` or `rmsprop`, and how the last two go on.
+        learning_rate, schedule, decay, plateau_patience, warmup: the steps; as in `unrolled train forecast --help`.
+        weight_decay, clip: of the weights, and of the gradient's norm.
         validation, validate_every, patience: the share kept out, and when it says that it is enough.
+        average, average_after: whether the mean of the weights behind many updates is kept.
         seed: fixes everything that is drawn.
         verbose: show the progress.
         run: a folder to leave the run in, which must not exist yet; None writes nothing.
@@ -81,13 +84,20 @@ class SequenceForecaster(TrainedEstimator):
         updates: int | None = None,
         epochs: float | None = None,
         minutes: float | None = None,
-        learning_rate: float = 0.004,
+        optimizer: str = "adam",
+        momentum: float = 0.0,
+        learning_rate: float | None = None,
+        schedule: str = "cosine",
+        decay: float = 0.25,
+        plateau_patience: int = 2,
         weight_decay: float = 0.0,
         warmup: int = 50,
         clip: float = 1.0,
         validation: float = 0.15,
         validate_every: int | None = None,
         patience: int = 20,
+        average: str = "none",
+        average_after: int = 5,
         seed: int = 0,
         verbose: bool = False,
         run: str | Path | None = None,
@@ -99,7 +109,10 @@ class SequenceForecaster(TrainedEstimator):
         self.epochs, self.minutes = epochs, minutes
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup, self.clip = warmup, clip
+        self.optimizer, self.momentum, self.schedule = optimizer, momentum, schedule
+        self.decay, self.plateau_patience = decay, plateau_patience
         self.validation, self.validate_every, self.patience = validation, validate_every, patience
+        self.average, self.average_after = average, average_after
         self.seed, self.verbose, self.run = seed, verbose, run
 
     def fit(self, X: Any, y: None = None) -> SequenceForecaster:

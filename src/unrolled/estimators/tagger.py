@@ -37,8 +37,11 @@ class SequenceTagger(TrainedEstimator):
         letters, spelling: of words: the embedding of characters, and the units that read them; spelling 0 for none.
         lower, minimum_count, unknown: how words are looked up, and how often they are hidden while training.
         batch, updates, epochs, minutes: sequences of an update, and limits of the training.
-        learning_rate, weight_decay, warmup, clip: of Adam, and of the gradient's norm.
+        optimizer, momentum: `adam`, `sgd` or `rmsprop`, and how the last two go on.
+        learning_rate, schedule, decay, plateau_patience, warmup: the steps; as in `unrolled train tag --help`.
+        weight_decay, clip: of the weights, and of the gradient's norm.
         validation, validate_every, patience: the share kept out, and when it says that it is enough.
+        average, average_after: whether the mean of the weights behind many updates is kept.
         seed: fixes everything that is drawn.
         verbose: show the progress.
         run: a folder to leave the run in, which must not exist yet; None writes nothing.
@@ -78,13 +81,20 @@ class SequenceTagger(TrainedEstimator):
         updates: int | None = None,
         epochs: float | None = None,
         minutes: float | None = None,
-        learning_rate: float = 0.003,
+        optimizer: str = "adam",
+        momentum: float = 0.0,
+        learning_rate: float | None = None,
+        schedule: str = "cosine",
+        decay: float = 0.25,
+        plateau_patience: int = 2,
         weight_decay: float = 0.0,
         warmup: int = 50,
         clip: float = 1.0,
         validation: float = 0.1,
         validate_every: int | None = None,
         patience: int = 20,
+        average: str = "none",
+        average_after: int = 5,
         seed: int = 0,
         verbose: bool = False,
         run: str | Path | None = None,
@@ -96,7 +106,10 @@ class SequenceTagger(TrainedEstimator):
         self.batch, self.updates, self.epochs, self.minutes = batch, updates, epochs, minutes
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup, self.clip = warmup, clip
+        self.optimizer, self.momentum, self.schedule = optimizer, momentum, schedule
+        self.decay, self.plateau_patience = decay, plateau_patience
         self.validation, self.validate_every, self.patience = validation, validate_every, patience
+        self.average, self.average_after = average, average_after
         self.seed, self.verbose, self.run = seed, verbose, run
 
     def fit(self, X: Iterable[Any], y: Iterable[Iterable[Any]]) -> SequenceTagger:

@@ -60,9 +60,7 @@ class _Fit:
         self.interrupt, self.probes = interrupt, probes
         self.budget = Budget.of(settings, objective.batches_per_epoch)
         self.parameters = list(objective.model.parameters())
-        self.adam = torch.optim.AdamW(
-            self.parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        self.adam = torch.optim.AdamW(self.parameters, lr=settings.rate, weight_decay=settings.weight_decay)
         self.started = time.perf_counter()
         self.update = 0
         self.symbols = 0
@@ -141,7 +139,7 @@ class _Fit:
         kept = f"; the best model, of update {self.best_update}, is kept in {self.run.path}"
         raise SettingError(
             f"the {what} at update {self.update + 1}; use a smaller --learning-rate (now "
-            f"{self.settings.learning_rate:g}) or --clip (now {self.settings.clip:g}){kept if self.run.path else ''}"
+            f"{self.settings.rate:g}) or --clip (now {self.settings.clip:g}){kept if self.run.path else ''}"
         )
 
     def _symbols_per_second(self) -> float:

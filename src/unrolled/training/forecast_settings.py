@@ -127,4 +127,5 @@ class ForecastSettings(TaskSettings):
         unlimited = self.updates is None and self.epochs is None and self.minutes is None
         epochs = float(min(300, max(6, _UPDATES // max(1, per_epoch)))) if unlimited else self.epochs
         every = self.validate_every or min(200, max(per_epoch, 25))
-        return self.model_copy(update={"epochs": epochs, "validate_every": every})
+        changes = {"epochs": epochs, "validate_every": every, "learning_rate": self.rate}
+        return self.model_copy(update=changes)

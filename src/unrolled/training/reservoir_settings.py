@@ -89,7 +89,7 @@ class ReservoirSettings(Settings):
         found = model.model_copy(update={name: changes[name] for name in fields & changes.keys()})
         if not self.fine_tune:
             return found, training
-        rate = training.learning_rate if "learning_rate" in training.model_fields_set else _RATE
+        rate = _RATE if training.learning_rate is None else training.learning_rate
         return found, training.model_copy(update={"epochs": self.fine_tune, "learning_rate": rate})
 
     def _check(self, model: Settings, training: Settings) -> None:

@@ -45,4 +45,4 @@ def learning_rate(settings: CourseSettings, update: int, fraction: float) -> flo
     Paper: Loshchilov and Hutter 2017, SGDR, arXiv:1608.03983.
     """
     rise = min(1.0, (update + 1) / settings.warmup) if settings.warmup else 1.0
-    return settings.learning_rate * rise * (1 + math.cos(math.pi * fraction)) / 2
+    return settings.rate * rise * (1 + math.cos(math.pi * fraction)) / 2

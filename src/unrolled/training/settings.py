@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from unrolled.data.settings import Settings
+from unrolled.errors import SettingError
+
+Optimizer = Literal["adam", "sgd", "rmsprop"]
 
 DEFAULT_UPDATES = 3000
 
@@ -36,13 +39,83 @@ class ModelSettings(Settings):
     embedding: int | None = Field(
         None,
         ge=1,
-        description="Size of a learned embedding of the characters; without it the input is one-hot.",
+        description="Size of a learned embedding of the symbols; without it the input is one-hot.",
+    )
+    tied: bool = Field(
+        False,
+        description="The output layer's weights are the embedding's; that needs an embedding as large as the hidden "
+        "size, or as the projection.",
+    )
+    projection: int | None = Field(
+        None, ge=1, description="Size P of a linear map between the last layer and the output layer."
+    )
+    adaptive: str | None = Field(
+        None,
+        description="Cutoffs of an adaptive softmax, such as 2000,10000: symbols below the first are predicted at "
+        "once, rarer ones by way of their group; for large vocabularies.",
+    )
+    dropout_embedding: float = Field(
+        0.0, ge=0, lt=1, description="Share of the symbols whose embedding is dropped, for a whole window."
+    )
+    dropout_input: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the units dropped of what the first layer reads, the same at all steps.",
+    )
+    dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the units dropped between recurrent layers, the same at all steps.",
+    )
+    dropout_output: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the units dropped of what the output layer reads, the same at all steps.",
+    )
+    dropconnect: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the entries of the recurrent matrices dropped, for a whole window.",
     )
     initialise: str = Field(
         "roles",
         description="How the recurrent layers start: `roles` (by what each parameter does), `chrono:500` (memories of "
         "up to 500 steps), `orthogonal`, `identity`, `critical:0.95`, `forget:2`, or several joined by +.",
     )
+
+    @field_validator("adaptive")
+    @classmethod
+    def _check_adaptive(cls, text: str | None) -> str | None:
+        _cutoffs(text)
+        return text
+
+    @model_validator(mode="after")
+    def _check_layers(self) -> Self:
+        if self.dropout and self.layers == 1:
+            raise SettingError(
+                f"--dropout is between layers, and there is one; use --dropout-output {self.dropout:g} or --layers 2, "
+                "with --dropout 0 for one layer"
+            )
+        return self
+
+    @property
+    def cutoffs(self) -> tuple[int, ...]:
+        """The cutoffs of the adaptive softmax as numbers; none without it."""
+        return _cutoffs(self.adaptive)
+
+
+def _cutoffs(text: str | None) -> tuple[int, ...]:
+    try:
+        found = tuple(int(part) for part in text.split(",")) if text is not None else ()
+    except ValueError:
+        found = (0,)
+    if any(cutoff < 1 for cutoff in found) or sorted(set(found)) != list(found):
+        raise SettingError(f"--adaptive must be whole numbers that rise, such as 2000,10000, got {text}")
+    return found
 
 
 class CourseSettings(Settings):
@@ -54,15 +127,36 @@ class CourseSettings(Settings):
     minutes: float | None = Field(
         None, gt=0, description="Stop after so many minutes. Such a run depends on the machine's speed."
     )
-    learning_rate: float = Field(
-        0.004,
+    optimizer: Optimizer = Field(
+        "adam", description="`adam` (AdamW), `sgd` (the plain gradient), or `rmsprop`."
+    )
+    momentum: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the last step that `sgd` and `rmsprop` go on with; steps grow by up to 1 / (1 - share).",
+    )
+    learning_rate: float | None = Field(
+        None,
         gt=0,
-        description="Highest step size of Adam; it falls to 0 as half a cosine over the whole run.",
+        description="Highest step size. [default: 0.004 with adam, 1 with sgd, 0.001 with rmsprop]",
+    )
+    schedule: Literal["cosine", "plateau", "constant"] = Field(
+        "cosine",
+        description="How the learning rate goes on behind the warm-up: to 0 as half a cosine over the whole run, "
+        "down a stair whenever the validation gets no better, or not at all.",
+    )
+    decay: float = Field(
+        0.25, gt=0, lt=1, description="Of `plateau`: each stair multiplies the learning rate by this."
+    )
+    plateau_patience: int = Field(
+        2, ge=1, description="Of `plateau`: a stair after so many validations in a row without a new best."
     )
     weight_decay: float = Field(
         0.0,
         ge=0,
-        description="Every update also shrinks the weights by this times the learning rate (AdamW).",
+        description="Every update also shrinks the weights by this times the learning rate. With sgd and rmsprop it "
+        "is added to the gradient, times the weights.",
     )
     warmup: int = Field(
         50, ge=0, description="Updates over which the learning rate first rises to its highest."
@@ -72,9 +166,42 @@ class CourseSettings(Settings):
     patience: int = Field(
         10, ge=1, description="Stop early after so many validations in a row without a new best."
     )
+    average: Literal["none", "triggered", "always"] = Field(
+        "none",
+        description="Judge and keep the mean of the weights behind all updates: of all, or from the validation on that "
+        "was worse than the best of those some time ago. From then on `plateau` takes no more stairs.",
+    )
+    average_after: int = Field(
+        5,
+        ge=1,
+        description="Of `triggered`: validations that are not compared with, because they are recent.",
+    )
     seed: int = Field(
         0, ge=0, lt=2**63, description="Fixes the first weights and all that is drawn; same seed, same run."
     )
+
+    rates: ClassVar[dict[Optimizer, float]] = {"adam": 0.004, "sgd": 1.0, "rmsprop": 0.001}
+    """Learning rates where none is set."""
+
+    @model_validator(mode="after")
+    def _check_course(self) -> Self:
+        if self.optimizer == "adam":
+            self.refuse(["momentum"], "is of sgd and rmsprop, and adam has its own")
+        if self.schedule != "plateau":
+            self.refuse(["decay", "plateau_patience"], "is of --schedule plateau")
+        elif self.plateau_patience >= self.patience:
+            raise SettingError(
+                f"--plateau-patience {self.plateau_patience} is not below --patience {self.patience}, which stops the "
+                "run before the learning rate can fall; use a smaller one"
+            )
+        if self.average != "triggered":
+            self.refuse(["average_after"], "is of --average triggered")
+        return self
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate: what was set, else what is usual for the optimizer."""
+        return self.rates[self.optimizer] if self.learning_rate is None else self.learning_rate
 
     @property
     def update_limit(self) -> int | None:
@@ -86,11 +213,31 @@ class FitSettings(CourseSettings):
     """The course of training a language model."""
 
     steps: int = Field(
-        64, ge=1, description="Window T of truncated BPTT, in characters; the state is carried on."
+        64, ge=1, description="Window T of truncated BPTT, in symbols; the state is carried on."
     )
-    batch: int = Field(64, ge=1, description="Rows B trained side by side; one update sees B x T characters.")
+    batch: int = Field(64, ge=1, description="Rows B trained side by side; one update sees B x T symbols.")
     updates: int | None = Field(
         None, ge=1, description=f"Stop after so many updates. {DEFAULT_UPDATES} if no limit at all is given."
+    )
+    variable_steps: bool = Field(
+        False,
+        description="Draw the length of each window: around T, one in twenty around T/2, with deviation 5 and at "
+        "least 5 symbols; the learning rate goes with the length.",
+    )
+    ar: float = Field(
+        0.0,
+        ge=0,
+        description="Add this times the mean square of what the output layer reads to what is minimised.",
+    )
+    tar: float = Field(
+        0.0,
+        ge=0,
+        description="Add this times the mean square of the last layer's change from step to step.",
+    )
+    preset: Literal["small", "awd"] | None = Field(
+        None,
+        description="Set what is not set otherwise: `small` learns a text of a megabyte in ten minutes on two cores, "
+        "`awd` is an LSTM regularised as by Merity et al. 2018, for words.",
     )
     probe: int | None = Field(
         None,
@@ -136,4 +283,6 @@ class TaskSettings(CourseSettings):
         unlimited = self.updates is None and self.epochs is None and self.minutes is None
         epochs = float(min(100, max(6, 4000 // per_epoch))) if unlimited else self.epochs
         every = self.validate_every or min(200, max(per_epoch, 10))
-        return self.model_copy(update={"batch": batch, "epochs": epochs, "validate_every": every})
+        return self.model_copy(
+            update={"batch": batch, "epochs": epochs, "validate_every": every, "learning_rate": self.rate}
+        )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field
 
 from unrolled.data.settings import Settings
-from unrolled.training.settings import TaskSettings
+from unrolled.training.settings import Optimizer, TaskSettings
 
 _MANY = 20_000
 
@@ -56,14 +56,16 @@ class TagSettings(TaskSettings):
     batch: int | None = Field(
         None, ge=1, description="Sequences B of one update. [default: 16, of 20,000 sequences or more 32]"
     )
-    learning_rate: float = Field(
-        0.003,
+    learning_rate: float | None = Field(
+        None,
         gt=0,
-        description="Highest step size of Adam; it falls to 0 as half a cosine over the whole run.",
+        description="Highest step size. [default: 0.003 with adam, 1 with sgd, 0.001 with rmsprop]",
     )
     validation: float = Field(
         0.1, ge=0, lt=1, description="Share of the sequences kept out to validate on; 0 keeps the last model."
     )
+
+    rates: ClassVar[dict[Optimizer, float]] = {**TaskSettings.rates, "adam": 0.003}
 
     def chosen(self, sequences: int) -> Self:
         """As for other tasks, but with smaller batches: a sentence has as many targets as words."""
