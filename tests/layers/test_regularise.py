@@ -11,6 +11,7 @@ from unrolled.layers import Ragged, Recurrent
 from unrolled.layers.masks import mask
 from unrolled.layers.regularise import Regularise, recurrent_matrices
 from unrolled.layers.state import Key
+from unrolled.layers.torch_compatible import LSTM
 
 T, B, I, H = 9, 4, 3, 8
 ENGINES = ("native", "reference")
@@ -92,6 +93,27 @@ def test_dropout_between_layers_is_a_mask_on_what_the_second_layer_reads():
     dropped = at(state.key, "between 1", rows, steps, H, 0.5).view(T, B, H)
     assert torch.equal(output, second(below * dropped)[0])
     assert {float(v) for v in dropped.unique()} == {0.0, 2.0}
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_every_layer_may_have_an_input_dropout_of_its_own(bidirectional):
+    """Each layer by itself, on what the one below gave it, with the mask of its own share."""
+    rates = [0.4, 0.0, 0.25]
+    layer = layer_of(num_layers=3, bidirectional=bidirectional, regularise=Regularise(input=rates))
+    rates[0] = 0.9  # what has been given is not looked at again
+    x = input_of()
+    output, state = layer(x)
+    weights, values = dict(layer.named_parameters()), x
+    never = torch.zeros(B, dtype=torch.int64)
+    for number, rate in enumerate([0.4, 0.0, 0.25]):
+        width = values.shape[-1]
+        values = values * at(state.key, f"input {number}", torch.arange(B), never, width, rate)
+        alone = Recurrent("gru", width, H, bidirectional=bidirectional, dtype=torch.float64)
+        alone.load_state_dict(
+            {name: weights[name.replace("l0", f"l{number}", 1)] for name in alone.state_dict()}
+        )
+        values, _ = alone(values)
+    torch.testing.assert_close(output, values, rtol=1e-12, atol=1e-12)
 
 
 FULL = Regularise(input=0.3, recurrent=0.3, output=0.3, zoneout=0.3, connections=0.3)
@@ -185,6 +207,13 @@ def test_recurrent_matrices_lie_between_a_state_and_the_next():
     ("make", "message"),
     [
         (lambda: Regularise(input=1.0), "input must be a number from 0 to below 1, got 1.0"),
+        (lambda: Regularise(input="0.1"), "input must be a number from 0 to below 1, got '0.1'"),
+        (lambda: Regularise(input=[0.1, -1]), "input of layer 1 must be a number from 0 to below 1, got -1"),
+        (
+            lambda: layer_of(num_layers=3, regularise=Regularise(input=(0.1, 0.2))),
+            "input= must be one share, or one for each of the 3 layers, got 2",
+        ),
+        (lambda: LSTM(I, H, regularise=Regularise(input=())), "one for each of the 1 layers, got 0"),
         (lambda: Regularise(zoneout={"h": -1}), "zoneout of h must be a number from 0 to below 1, got -1"),
         (lambda: Regularise(values={"z": 1}), "values of z must be a number from 0 to below 1, got 1"),
         (

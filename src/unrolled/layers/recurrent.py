@@ -129,7 +129,7 @@ class Recurrent(nn.Module):
         self.start = dict(start or {})
         self.initial_state = initial_state
         self.dropout = checked_rate("dropout", dropout)
-        self.regularise = checked_regularise(regularise)
+        self.regularise = checked_regularise(regularise, self.num_layers)
         self.checkpoint = checked_checkpoint(checkpoint)
         self._engine_name = engine
         ends = ("", "_reverse")[: self.directions]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -23,7 +23,8 @@ class Regularise:
     """How much of what is dropped while a layer trains; all are shares from 0 to below 1.
 
     Args:
-        input: of every layer's input, the same units at all steps (Gal and Ghahramani 2016, arXiv:1512.05287).
+        input: of every layer's input, the same units at all steps (Gal and Ghahramani 2016, arXiv:1512.05287); one
+            share for all layers, or one for each, the first layer's first.
         recurrent: of what recurrent matrices read of the states, the same units at all steps (the same paper).
         output: of the last layer's output, the same units at all steps.
         zoneout: of every state, or by name: units that keep the value of the step before, others at every step
@@ -40,9 +41,11 @@ class Regularise:
     Example:
         >>> Regularise(recurrent=0.3, zoneout={"c": 0.1})
         Regularise(input=0.0, recurrent=0.3, output=0.0, zoneout={'c': 0.1}, values={}, connections=0.0)
+        >>> Regularise(input=[0.4, 0.25]).input_at(layer=1)
+        0.25
     """
 
-    input: float = 0.0
+    input: float | Sequence[float] = 0.0
     recurrent: float = 0.0
     output: float = 0.0
     zoneout: float | Mapping[str, float] = field(default=0.0)
@@ -50,13 +53,24 @@ class Regularise:
     connections: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("input", "recurrent", "output", "connections"):
+        for name in ("recurrent", "output", "connections"):
             checked_rate(name, getattr(self, name))
+        if isinstance(self.input, Sequence) and not isinstance(self.input, str):
+            rates_of_layers = tuple(
+                checked_rate(f"input of layer {n}", rate) for n, rate in enumerate(self.input)
+            )
+            object.__setattr__(self, "input", rates_of_layers)  # a list could change behind the layer's back
+        else:
+            checked_rate("input", self.input)
         rates = self.zoneout if isinstance(self.zoneout, Mapping) else {"zoneout": self.zoneout}
         for name, rate in rates.items():
             checked_rate(f"zoneout of {name}" if isinstance(self.zoneout, Mapping) else name, rate)
         for name, rate in self.values.items():
             checked_rate(f"values of {name}", rate)
+
+    def input_at(self, layer: int) -> float:
+        """The share of one layer's input, layers numbered from 0."""
+        return self.input[layer] if isinstance(self.input, Sequence) else self.input
 
     def held(self, cell: Cell) -> dict[str, float]:
         """The states that zoneout holds, and how much of each."""
@@ -98,11 +112,19 @@ class Regularise:
         return with_masks(cell, held=tuple(held), rates=tuple(held.values())) if held else cell
 
 
-def checked_regularise(value: object) -> Regularise | None:
-    """A `Regularise` or None; refused is what looks like a rate."""
-    if value is None or isinstance(value, Regularise):
-        return value
-    raise SettingError(f"regularise must be a Regularise, got {value!r}. Write Regularise(recurrent=0.2).")
+def checked_regularise(value: object, layers: int) -> Regularise | None:
+    """A `Regularise` for so many layers, or None; refused is what looks like a rate."""
+    if value is None:
+        return None
+    if not isinstance(value, Regularise):
+        raise SettingError(
+            f"regularise must be a Regularise, got {value!r}. Write Regularise(recurrent=0.2)."
+        )
+    if isinstance(value.input, Sequence) and len(value.input) != layers:
+        raise SettingError(
+            f"input= must be one share, or one for each of the {layers} layers, got {len(value.input)}. Correct it."
+        )
+    return value
 
 
 class Masks:
@@ -144,7 +166,7 @@ class Masks:
             values = values * self._at_steps(
                 f"between {layer}", self.step, self.dropout, values, values.shape[-1]
             )
-        return self._variational(f"input {layer}", self.settings.input, values)
+        return self._variational(f"input {layer}", self.settings.input_at(layer), values)
 
     def out(self, values: Tensor) -> Tensor:
         """The output of the last layer."""

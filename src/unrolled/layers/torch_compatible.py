@@ -59,7 +59,7 @@ class _Sequences(nn.RNNBase):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._engine_name = engine
-        self.regularise = checked_regularise(regularise)
+        self.regularise = checked_regularise(regularise, self.num_layers)
         self.checkpoint = checked_checkpoint(checkpoint)
         _ = self.engine  # an engine that cannot run is refused now, not at the first batch
         if regularise is not None:
