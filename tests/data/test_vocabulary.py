@@ -1,5 +1,6 @@
 import pytest
 
+from unrolled.data.units.characters import Characters
 from unrolled.data.vocabulary import END, UNKNOWN, Vocabulary
 from unrolled.errors import DataError, SettingError
 
@@ -15,7 +16,7 @@ def test_encode_and_decode_invert_each_other_also_beyond_the_basic_plane():
 
 
 def test_encode_agrees_with_a_dictionary_when_the_symbols_are_not_sorted():
-    vocabulary = Vocabulary(("<unk>", "<eos>", "z", "a", "m"))
+    vocabulary = Characters(("<unk>", "<eos>", "z", "a", "m"))
     index = {symbol: i for i, symbol in enumerate(vocabulary.symbols)}
     assert vocabulary.encode("azmq!a").tolist() == [index.get(symbol, UNKNOWN) for symbol in "azmq!a"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, repeat
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from unrolled.data.text import Document
-from unrolled.data.vocabulary import END, Ids, Vocabulary
+from unrolled.data.vocabulary import END, Ids, StoredIds, Vocabulary
 from unrolled.errors import DataError, SettingError
 
 IGNORED = -1
@@ -59,6 +60,8 @@ class Stream:
     precedes a text. A row should therefore begin where a text could: behind one of the symbols `breaks`, the first
     of them that is found near, within 1/32 of a row. Without one there, it begins anywhere.
 
+    `tokens` may be a memory map of a file, with any kind of integers; what windows give out is int64.
+
     Example:
         >>> stream = Stream(np.array([2, 3, 4, 5, 6]), batch=2)
         >>> for inputs, targets in stream.windows(2):
@@ -67,7 +70,7 @@ class Stream:
         [[3, 6]] [[4, -1]]
     """
 
-    tokens: Ids
+    tokens: StoredIds
     batch: int
     breaks: tuple[int, ...] = ()
 
@@ -106,21 +109,28 @@ class Stream:
     def number_of_windows(self, steps: int) -> int:
         return -(-self.row_length // steps)
 
-    def windows(self, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def windows(self, steps: int, lengths: Iterator[int] | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and targets, both `(T, B)`, in order; carry the state from one to the next.
 
-        T is `steps`, less in the last window. Behind the end of a row that is shorter than the longest the target
-        is `IGNORED`.
+        T is `steps`, or what `lengths` gives for each window (`steps` again when it gives no more); less in the last
+        window. Behind the end of a row that is shorter than the longest the target is `IGNORED`.
         """
-        if steps < 1:
-            raise SettingError(f"a window must have at least one step, got {steps}")
-        for start in range(0, self.row_length, steps):
-            yield self._window(start, min(start + steps, self.row_length))
+        start = 0
+        given = repeat(steps) if lengths is None else chain(lengths, repeat(steps))
+        while start < self.row_length:
+            length = next(given)
+            if length < 1:
+                raise SettingError(f"a window must have at least one step, got {length}")
+            yield self._window(start, min(start + length, self.row_length))
+            start += length
 
     def _window(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         step = np.arange(start, stop)[:, None]
         place = self.borders[:-1] + step
-        last = len(self.tokens) - 1
-        targets = np.where(step < np.diff(self.borders), self.tokens[np.minimum(place, last)], IGNORED)
-        inputs = np.where(step == 0, END, self.tokens[np.minimum(place - 1, last)])
+        targets = np.where(step < np.diff(self.borders), self._at(place), IGNORED)
+        inputs = np.where(step == 0, END, self._at(place - 1))
         return torch.from_numpy(inputs), torch.from_numpy(targets)
+
+    def _at(self, place: Ids) -> Ids:
+        """The symbols at these places; past the end the last one."""
+        return self.tokens[np.minimum(place, len(self.tokens) - 1)].astype(np.int64)

@@ -7,25 +7,12 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from unrolled.data.settings import Settings
+from unrolled.data.text_settings import DataSettings as DataSettings
 from unrolled.errors import SettingError
 
 Optimizer = Literal["adam", "sgd", "rmsprop"]
 
 DEFAULT_UPDATES = 3000
-
-
-class DataSettings(Settings):
-    """How the text becomes symbols."""
-
-    validation: float = Field(
-        0.1,
-        gt=0,
-        lt=1,
-        description="Share of the characters, from the end, kept out of training to validate on.",
-    )
-    minimum_count: int = Field(
-        1, ge=1, description="Characters that occur less often become `<unk>`; 2 or more also trains `<unk>`."
-    )
 
 
 class ModelSettings(Settings):

@@ -1,0 +1,1 @@
+"""What a text is made of: one kind of symbol a file."""
