@@ -27,6 +27,7 @@ _ARCHITECTURES = {
     "classifier": ("unrolled.models.classifier", "Classifier", "a classifier"),
     "tagger": ("unrolled.models.tagger", "Tagger", "a tagger"),
     "forecaster": ("unrolled.models.forecaster", "Forecaster", "a forecaster"),
+    "music": ("unrolled.models.music", "MusicModel", "a music model"),
     "echo_state": ("unrolled.models.echo_state", "EchoStateNetwork", "an echo-state network"),
 }
 """By name in `model.json`: the module, the class, and what a person calls it."""
