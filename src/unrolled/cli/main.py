@@ -20,6 +20,7 @@ from unrolled.cli.demo import demo
 from unrolled.cli.engines import engines
 from unrolled.cli.evaluate import evaluate
 from unrolled.cli.inspect import inspect
+from unrolled.cli.next import next_command
 from unrolled.cli.predict import predict
 from unrolled.cli.sample import sample
 from unrolled.cli.score import score
@@ -69,6 +70,7 @@ def build() -> App:
     usages: dict[Callable[..., None], str] = {
         sample: "sample RUN [OPTIONS]",
         score: "score RUN TEXTS... [OPTIONS]",
+        next_command: "next RUN TEXT [OPTIONS]",
         evaluate: "evaluate RUN DATA... [OPTIONS]",
         predict: "predict RUN DATA... [OPTIONS]",
         inspect: "inspect RUN [OPTIONS]",
@@ -77,7 +79,8 @@ def build() -> App:
         demo: "demo [OPTIONS]",
     }
     for order, (command, usage) in enumerate(usages.items(), start=1):
-        app.command(command, sort_key=order, help_epilogue="", usage=f"Usage: unrolled {usage}")
+        name = usage.partition(" ")[0]
+        app.command(command, name=name, sort_key=order, help_epilogue="", usage=f"Usage: unrolled {usage}")
     app.command(bench)
     return app
 
