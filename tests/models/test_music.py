@@ -8,6 +8,7 @@ from unrolled.errors import FolderError, SettingError, ShapeError
 from unrolled.layers.ragged import Ragged
 from unrolled.models.folder import load_model, save_model
 from unrolled.models.language import LanguageModel
+from unrolled.models.language_dropouts import Dropouts
 from unrolled.models.music import MusicModel, before, first_frames, key_losses
 
 
@@ -75,8 +76,9 @@ def test_each_rate_of_dropout_changes_training_and_nothing_else():
     frames = rolls(9, 6)
     torch.manual_seed(1)
     plain = MusicModel("gru", 6, 2, keys=7)
-    for name in ("dropout", "input_dropout", "recurrent_dropout"):
-        model = MusicModel("gru", 6, 2, keys=7, **{name: 0.5})
+    given = [{"dropouts": Dropouts(**{name: 0.5})} for name in ("input", "between", "output", "connections")]
+    for options in [*given, {"recurrent_dropout": 0.5}]:
+        model = MusicModel("gru", 6, 2, keys=7, **options)
         model.load_state_dict(plain.state_dict())
         assert not torch.allclose(model.frame_losses(frames), plain.frame_losses(frames))
         torch.testing.assert_close(model.eval().frame_losses(frames), plain.eval().frame_losses(frames))
@@ -84,8 +86,8 @@ def test_each_rate_of_dropout_changes_training_and_nothing_else():
 
 def test_a_folder_holds_all_of_it(tmp_path):
     model = MusicModel(
-        "lstm", 6, 2, low=30, keys=7, embedding_size=3, dropout=0.1, input_dropout=0.2, recurrent_dropout=0.3,
-        grid=2, reading={"kind": "midi"},
+        "lstm", 6, 2, low=30, keys=7, embedding_size=3, dropouts=Dropouts(input=0.1, output=0.2),
+        recurrent_dropout=0.3, grid=2, reading={"kind": "midi"},
     )  # fmt: skip
     save_model(model, tmp_path)
     loaded = load_model(tmp_path, MusicModel)
@@ -112,7 +114,8 @@ def test_losses_of_keys():
         ({"low": 41}, "keys must lie within 0 to 127, got 41 to 128"),
         ({"low": -1}, "keys must lie within 0 to 127"),
         ({"cell": "grue"}, "gru"),
-        ({"dropout": 1.0}, "dropout must be a number from 0 to below 1"),
+        ({"recurrent_dropout": 1.0}, "recurrent must be a number from 0 to below 1"),
+        ({"dropouts": Dropouts(embedding=0.1)}, "is of symbols, and frames are none"),
     ],
 )
 def test_what_cannot_be_is_refused(options, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
@@ -13,12 +14,12 @@ from unrolled.cells import find
 from unrolled.data.piano_roll import HIGHEST, KEYS, LOW
 from unrolled.equations import Cell
 from unrolled.errors import SettingError, ShapeError
-from unrolled.layers.masks import checked_rate
 from unrolled.layers.ragged import Ragged
 from unrolled.layers.recurrent import Recurrent
 from unrolled.layers.regularise import Regularise
 from unrolled.layers.state import State
 from unrolled.models.kept import Kept, check_no_statics
+from unrolled.models.language_dropouts import NOTHING_DROPPED, Dropouts
 
 Batch = TypeVar("Batch", Tensor, Ragged)
 
@@ -38,9 +39,9 @@ class MusicModel(Kept):
         low, keys: the lowest key as a MIDI note, and how many K there are.
         embedding_size: I, a linear map of the frame before the recurrent layers (None: the frame itself).
         initialise: how the recurrent layers start, as for `Recurrent`.
-        dropout: share dropped of what the output layer reads and of what passes between layers, others at every step.
-        input_dropout, recurrent_dropout: of every layer's input and of the states that recurrent matrices read, the
-            same units at all steps.
+        dropouts: what is dropped while it trains; of the frames read, of what passes between layers and of what the
+            output layer reads the same units at all steps, and entries of recurrent matrices.
+        recurrent_dropout: share dropped of the states that recurrent matrices read, the same units at all steps.
         grid: frames in a quarter note, for writing.
         reading: how the training files were read.
 
@@ -69,8 +70,7 @@ class MusicModel(Kept):
         keys: int = KEYS,
         embedding_size: int | None = None,
         initialise: str = "roles",
-        dropout: float = 0.0,
-        input_dropout: float = 0.0,
+        dropouts: Dropouts = NOTHING_DROPPED,
         recurrent_dropout: float = 0.0,
         grid: int = 1,
         reading: Mapping[str, Any] | None = None,
@@ -87,15 +87,9 @@ class MusicModel(Kept):
                 f"keys must lie within 0 to {HIGHEST}, got {low} to {low + keys - 1}; correct them"
             )
         self.low, self.keys, self.grid = low, keys, grid
-        self.options: dict[str, Any] = {
-            "embedding_size": embedding_size,
-            "dropout": dropout,
-            "input_dropout": input_dropout,
-            "recurrent_dropout": recurrent_dropout,
-        }
+        self.dropouts, self.recurrent_dropout = dropouts, recurrent_dropout
         self.reading = dict(reading or {})
         self.embedding = None if embedding_size is None else nn.Linear(keys, embedding_size, bias=False)
-        drops = input_dropout or recurrent_dropout
         self.recurrent = Recurrent(
             self.cell,
             embedding_size or keys,
@@ -103,11 +97,22 @@ class MusicModel(Kept):
             num_layers,
             sizes=dict.fromkeys(self.cell.named_sizes, hidden_size),
             initialise=initialise,
-            dropout=dropout if num_layers > 1 else 0.0,
-            regularise=Regularise(input=input_dropout, recurrent=recurrent_dropout) if drops else None,
+            regularise=self._regularise(num_layers),
         )
-        self.dropout = nn.Dropout(checked_rate("dropout", dropout))
         self.output = nn.Linear(self.recurrent.output_size, keys)
+
+    def _regularise(self, layers: int) -> Regularise | None:
+        given = self.dropouts
+        if given.embedding:
+            raise SettingError("dropouts.embedding is of symbols, and frames are none; use dropouts.input")
+        if not self.recurrent_dropout and given == NOTHING_DROPPED:
+            return None
+        return Regularise(
+            input=(given.input, *(given.between for _ in range(layers - 1))),
+            recurrent=self.recurrent_dropout,
+            output=given.output,
+            connections=given.connections,
+        )
 
     def forward(self, frames: Batch, state: State | None = None) -> tuple[Batch, State]:
         """The frames read, and the logits of the frame that follows each.
@@ -129,9 +134,9 @@ class MusicModel(Kept):
         x = x if self.embedding is None else self.embedding(x)
         if isinstance(frames, Ragged):
             hidden, end = self.recurrent(frames.with_values(x), state)
-            return hidden.with_values(self.output(self.dropout(hidden.values))), end
+            return hidden.with_values(self.output(hidden.values)), end
         hidden, end = self.recurrent(x, state)
-        return self.output(self.dropout(hidden)), end
+        return self.output(hidden), end
 
     @torch.no_grad()
     def start_from(self, frames: Tensor) -> None:
@@ -164,7 +169,9 @@ class MusicModel(Kept):
         return {
             "hidden_size": self.recurrent.hidden_size,
             "num_layers": self.recurrent.num_layers,
-            **self.options,
+            "embedding_size": None if self.embedding is None else self.embedding.out_features,
+            "dropouts": asdict(self.dropouts),
+            "recurrent_dropout": self.recurrent_dropout,
         }
 
     @property
@@ -175,7 +182,7 @@ class MusicModel(Kept):
     @classmethod
     def restored(cls, contents: Mapping[str, Any], cell: Cell, settings: Mapping[str, Any]) -> Self:
         """A model of the same structure, with weights still to be filled."""
-        return cls(cell, **settings, **contents)
+        return cls(cell, **{**settings, **contents, "dropouts": Dropouts(**settings["dropouts"])})
 
 
 def before(frames: Ragged) -> Ragged:
