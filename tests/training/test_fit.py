@@ -108,6 +108,79 @@ def test_clipping_scales_the_gradient_adam_sees(tmp_path):
     assert moved[1] / moved[0] == pytest.approx(2, rel=1e-2)
 
 
+COURSES = {
+    "as ever": {},
+    "sgd": {"optimizer": "sgd", "momentum": 0.5, "weight_decay": 0.01, "learning_rate": 0.5},
+    "rmsprop": {"optimizer": "rmsprop", "momentum": 0.2},
+    "constant": {"schedule": "constant", "warmup": 3},
+    "penalties": {"schedule": "constant", "ar": 2.0, "tar": 1.0},
+}
+
+
+def by_hand(network, windows, settings):
+    """The same training, written out: torch's optimisers, clipping and losses; the weights behind each update."""
+    kinds = {
+        "adam": torch.optim.AdamW,
+        "sgd": lambda *given, **more: torch.optim.SGD(*given, momentum=settings.momentum, **more),
+        "rmsprop": lambda *given, **more: torch.optim.RMSprop(*given, momentum=settings.momentum, **more),
+    }
+    optimizer = kinds[settings.optimizer](network.parameters(), lr=1.0, weight_decay=settings.weight_decay)
+    highest = settings.learning_rate or {"adam": 0.004, "sgd": 1.0, "rmsprop": 0.001}[settings.optimizer]
+    after, state = [], None
+    for update, (inputs, targets) in enumerate(windows):
+        if state is not None:
+            state = state.detach()
+        hidden, state = network.recurrent(inputs, state)
+        logits = hidden @ network.output.weight.T + network.output.bias
+        loss = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
+        loss = loss + settings.ar * (hidden**2).mean()
+        loss = loss + settings.tar * ((hidden[1:] - hidden[:-1]) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
+        rate = highest * (min(1, (update + 1) / settings.warmup) if settings.warmup else 1)
+        if settings.schedule == "cosine":
+            rate *= (1 + math.cos(math.pi * update / settings.updates)) / 2
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step()
+        after.append(parameters(network))
+    return after
+
+
+@pytest.mark.parametrize("course", COURSES)
+def test_a_run_is_that_of_a_loop_written_out(tmp_path, course):
+    settings = FitSettings(**{"updates": 4, "clip": 0.3, **COURSES[course]})
+    task = objective(network=model().double())
+    task.ar, task.tar = settings.ar, settings.tar
+    windows = list(task.batches())[:4]
+    expected = by_hand(model().double(), windows, settings)[-1]
+    fit(task, settings, RunFolder("lm", tmp_path / "run"))
+    torch.testing.assert_close(parameters(task.model), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_loss_that_is_told_has_no_penalties(tmp_path):
+    told = {}
+    for ar in (0.0, 50.0):
+        task = objective()
+        task.ar = task.tar = ar
+        updates, _ = events(tmp_path / str(ar), Updated, task=task, updates=3, **FIXED)
+        told[ar] = [update.train for update in updates]
+    assert told[0.0] == pytest.approx(told[50.0], rel=1e-6)
+
+
+def test_the_learning_rate_goes_with_the_length_of_the_window(tmp_path):
+    training, validation = (Stream(VOCABULARY.encode(text), 1) for text in ("abcacb" * 50, "abc"))
+    task = NextSymbol(model(), training, validation, 10, variable_steps=True)
+    lengths = [
+        len(inputs)
+        for inputs, _ in NextSymbol(model(), training, validation, 10, variable_steps=True).batches()
+    ]
+    settings = {"learning_rate": 0.5, "warmup": 0, "schedule": "constant"}
+    updates, _ = events(tmp_path, Updated, task=task, updates=6, **settings)
+    assert [update.learning_rate for update in updates] == pytest.approx([0.05 * n for n in lengths[:6]])
+    assert len(set(lengths[:6])) > 1
+
+
 def test_the_learning_rate_rises_and_falls(tmp_path):
     updates, _ = events(tmp_path, Updated, updates=10, warmup=2, learning_rate=0.5)
     expected = [0.25] + [0.5 * (1 + math.cos(math.pi * u / 10)) / 2 for u in range(1, 10)]
@@ -135,8 +208,8 @@ class Judged(NextSymbol):
         return Judgement(self.values.pop(0) * math.log(2))
 
 
-def judged(*values):
-    task = objective()
+def judged(*values, **options):
+    task = objective(**options)
     task.__class__ = Judged
     return task.judge(*values)
 
@@ -149,6 +222,89 @@ def test_early_stopping_after_so_many_validations_without_a_new_best_keeps_the_b
     assert torch.equal(parameters(load_model(tmp_path / "run")), task.weights[4])
     assert torch.equal(parameters(load_model(tmp_path / "run/checkpoints/last")), task.weights[7])
     assert not torch.equal(task.weights[4], task.weights[7])
+
+
+def test_a_plateau_lowers_the_rate_when_validations_bring_nothing_new(tmp_path):
+    task = judged(9, 8, 8, 8.5, 7, 9, 9, 9, 9)
+    settings = {"schedule": "plateau", "decay": 0.5, "plateau_patience": 2, "patience": 4, "warmup": 0}
+    updates, _ = events(tmp_path, Updated, task=task, validate_every=1, learning_rate=0.4, **settings)
+    # Validations 2 and 3 bring nothing new, then 5 and 6, then 7 and 8, behind which the run stops.
+    assert [update.learning_rate for update in updates] == pytest.approx(
+        [0.4, 0.4, 0.4, 0.2, 0.2, 0.2, 0.1, 0.1]
+    )
+
+
+def test_averaging_from_the_first_update_judges_and_keeps_the_mean(tmp_path):
+    settings = FitSettings(average="always", updates=6, validate_every=2, learning_rate=0.1, warmup=0)
+    task = judged(9, 8, 7, 6, network=model().double())
+    raw = by_hand(model().double(), list(task.batches())[:6], settings)
+    fit(task, settings, RunFolder("lm", tmp_path / "run"))
+    for number, seen in zip((2, 4, 6), task.weights[1:], strict=True):
+        torch.testing.assert_close(seen, torch.stack(raw[:number]).mean(0), rtol=1e-9, atol=1e-12)
+    assert torch.equal(parameters(load_model(tmp_path / "run")), task.weights[-1].float())
+    # Training went on with the weights themselves, and the model is left with them.
+    last = parameters(load_model(tmp_path / "run/checkpoints/last"))
+    torch.testing.assert_close(last, raw[-1].float())
+    torch.testing.assert_close(parameters(task.model), raw[-1], rtol=1e-9, atol=1e-12)
+
+
+def test_averaging_begins_behind_the_validation_that_triggers(tmp_path):
+    """Validation 4 is worse than the best of those more than two before it, 0 and 1; validation 3 was not."""
+    task = judged(9, 5, 5.5, 5.8, 5.2, 4, 4.5, 4.6, network=model().double(), text="abcacb" * 20)
+    settings = {"average": "triggered", "average_after": 2, "updates": 7, "validate_every": 1, "warmup": 0}
+    validated, outcome = events(tmp_path, Validated, task=task, learning_rate=0.05, **settings)
+    assert [event.averaged for event in validated] == [0, 0, 0, 0, 0, 1, 2, 3]
+    plain = FitSettings(warmup=0, updates=7, learning_rate=0.05)
+    raw = by_hand(model().double(), list(task.batches())[:7], plain)
+    for place, wanted in (
+        (4, raw[3]),
+        (5, raw[4]),
+        (6, torch.stack(raw[4:6]).mean(0)),
+        (7, torch.stack(raw[4:7]).mean(0)),
+    ):
+        torch.testing.assert_close(task.weights[place], wanted, rtol=1e-9, atol=1e-12)
+    assert (outcome.best, outcome.best_update) == (pytest.approx(4), 5)
+
+
+def test_samples_are_drawn_from_the_mean(tmp_path):
+    class Sampling(NextSymbol):
+        def sample(self):
+            self.drawn.append(parameters(self.model))
+            return "sample"
+
+    task = objective()
+    task.__class__, task.drawn = Sampling, []
+    train(tmp_path, task, updates=4, average="always", learning_rate=0.1)
+    assert not torch.equal(task.drawn[-1], parameters(task.model))
+    assert torch.equal(task.drawn[-1], parameters(load_model(tmp_path / "run")))
+
+
+@pytest.mark.parametrize(("schedule", "behind"), [("plateau", [1, 1, 0.5, 0.5, 0.5]), ("constant", [1] * 5)])
+def test_behind_the_trigger_the_rate_stays_what_it_is(tmp_path, schedule, behind):
+    # Two validations that bring nothing new are one stair; the second of them triggers as well.
+    task = judged(9, 10, 10, 10, 10, 10)
+    settings = {"schedule": schedule, "average": "triggered", "average_after": 1, "warmup": 0}
+    settings |= {"decay": 0.5} if schedule == "plateau" else {}
+    updates, _ = events(
+        tmp_path, Updated, task=task, validate_every=1, updates=5, learning_rate=1e-3, **settings
+    )
+    assert [update.learning_rate / 1e-3 for update in updates] == pytest.approx(behind)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [({"schedule": "plateau"}, "--schedule plateau"), ({"average": "triggered"}, "--average triggered")],
+)
+def test_what_goes_by_validations_needs_some(tmp_path, settings, name):
+    class Alone(NextSymbol):
+        def validate(self):
+            return None
+
+    task = objective()
+    task.__class__ = Alone
+    with pytest.raises(SettingError, match=f"^{name} goes by validations, and nothing is kept out"):
+        train(tmp_path, task, updates=2, **settings)
+    train(tmp_path / "other", task, updates=2, average="always")
 
 
 def test_training_goes_on_while_it_gets_better(tmp_path):
@@ -253,7 +409,7 @@ def test_what_the_files_of_a_run_hold(tmp_path):
 def test_the_model_is_left_in_training_mode_for_updates_and_tested_in_eval_mode(tmp_path):
     task = objective()
     modes = []
-    task.model.register_forward_hook(
+    task.model.recurrent.register_forward_hook(
         lambda module, *_: modes.append((torch.is_grad_enabled(), module.training))
     )
     train(tmp_path, task, updates=2)

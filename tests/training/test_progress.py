@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -37,6 +38,14 @@ def test_plain_lines_when_nobody_looks():
         "Finished after 10 updates in 1:01, 81 k characters/s. "
         "Best on validation: 2.900 bits per character (update 5).",
     ]
+
+
+def test_a_mean_of_weights_is_said_to_be_one():
+    file = io.StringIO()
+    with Progress(Console(file=file, force_terminal=False, width=100)) as progress:
+        progress.report(PREPARED)
+        progress.report(replace(VALIDATED, averaged=1200))
+    assert file.getvalue().endswith("validation  2.900, mean of 1,200 updates *\n")
 
 
 def test_the_panel_holds_what_a_person_wants_to_know():

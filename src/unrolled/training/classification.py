@@ -29,7 +29,7 @@ from unrolled.models.ridge import Piece
 from unrolled.training.classify_settings import ClassifierSettings, ClassifySettings
 from unrolled.training.events import Prepared, Report
 from unrolled.training.language import Run
-from unrolled.training.objectives import Judgement
+from unrolled.training.objectives import Judgement, Unpenalised
 from unrolled.training.plan import counted, extent, planned
 from unrolled.training.reservoir_settings import ReservoirSettings
 from unrolled.training.reservoirs import ReservoirTask, classifier_pieces, drawn, with_leak
@@ -57,7 +57,7 @@ class Examples:
         return self.sequences.rows(index), self.targets[torch.from_numpy(index)]
 
 
-class Classification:
+class Classification(Unpenalised):
     """The cross entropy of the true class, or the binary ones of every class where sequences have several.
 
     loss = -1/B sum_b w(y_b) log P(y_b | x_b),   w = 1, or R / (C R_y) to balance classes

@@ -64,11 +64,13 @@ class Validated:
     validation: float | None
     best: bool
     scores: dict[str, float] = field(default_factory=dict)
+    averaged: int = 0
+    """Updates behind which the weights were that were judged, as their mean; 0 where it was the weights as they are."""
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """A text drawn from the current weights."""
+    """A text drawn from the current weights, or from their mean where that is what is judged."""
 
     update: int
     text: str

@@ -1,24 +1,26 @@
-"""The training loop: truncated BPTT with carried state, Adam, clipping, validation, early stopping."""
+"""The training loop: truncated BPTT with carried state, steps, clipping, validation, averaging, early stopping."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
-import torch
 from torch.nn.utils import clip_grad_norm_
 
 from unrolled.errors import SettingError
 from unrolled.inspection.course import Probe
 from unrolled.inspection.plain import plain
+from unrolled.training.averaging import Average, Trigger
 from unrolled.training.events import Outcome, Probed, Report, Sampled, Updated, Validated
 from unrolled.training.interrupt import Interrupt
 from unrolled.training.objectives import Judgement, Objective
+from unrolled.training.optimise import optimizer_of
 from unrolled.training.run_folder import RunRecord
-from unrolled.training.schedule import Budget, learning_rate
+from unrolled.training.schedule import Budget, Schedule
 from unrolled.training.settings import CourseSettings
 
 
@@ -36,11 +38,16 @@ def fit(
     validation becomes a line of `metrics.jsonl`, every sample a line of `samples.jsonl`, and an event for `report`.
     So does what the probes find; they look before the first update, and then each as often as it says.
 
+    Where weights are averaged, their mean is what is validated, sampled from and kept as the best model; training
+    goes on with the weights themselves, which are those in `checkpoints/last`.
+
     Raises:
-        SettingError: the loss or a gradient is not finite; the best model stays.
+        SettingError: the loss or a gradient is not finite; the best model stays. Settings go by validations where
+            nothing is kept out.
         FolderError: the run folder cannot be written (any more); what was kept before stays.
 
-    Papers: Williams and Peng 1990 (truncated BPTT), Kingma and Ba 2015 (Adam), Pascanu et al. 2013 (clipping).
+    Papers: Williams and Peng 1990 (truncated BPTT), Kingma and Ba 2015 (Adam), Pascanu et al. 2013 (clipping),
+    Merity et al. 2018 (averaging).
     """
     with Interrupt() as interrupt:
         return _Fit(objective, settings, run, report, interrupt, probes).run_to_end()
@@ -60,7 +67,10 @@ class _Fit:
         self.interrupt, self.probes = interrupt, probes
         self.budget = Budget.of(settings, objective.batches_per_epoch)
         self.parameters = list(objective.model.parameters())
-        self.adam = torch.optim.AdamW(self.parameters, lr=settings.rate, weight_decay=settings.weight_decay)
+        self.optimizer = optimizer_of(self.parameters, settings)
+        self.schedule = Schedule(settings)
+        self.trigger = Trigger(settings.average_after) if settings.average == "triggered" else None
+        self.average = Average(self.parameters) if settings.average == "always" else None
         self.started = time.perf_counter()
         self.update = 0
         self.symbols = 0
@@ -116,16 +126,18 @@ class _Fit:
 
     def _update(self, batch: Any, state: Any) -> None:
         begun = time.perf_counter()
-        rate = learning_rate(self.settings, self.update, self.fraction)
-        for group in self.adam.param_groups:
+        rate = self.schedule.rate(self.update, self.fraction) * self.objective.pace(batch)
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, symbols, state = self.objective.loss(batch, state)
-        self.adam.zero_grad()
-        loss.backward()
+        total, loss, symbols, state = self.objective.penalised(batch, state)
+        self.optimizer.zero_grad()
+        total.backward()
         norm = float(clip_grad_norm_(self.parameters, self.settings.clip))
         value = float(loss.detach())
         self._check_finite(value, norm)
-        self.adam.step()
+        self.optimizer.step()
+        if self.average:
+            self.average.add()
         self.state = None if state is None else state.detach()
         self.update += 1
         self.symbols += symbols
@@ -171,14 +183,31 @@ class _Fit:
 
     def _validate(self) -> None:
         self.objective.model.eval()
-        self._keep(self.objective.validate())
-        sampled = Sampled(self.update, self.objective.sample())
+        with self.average.in_place() if self.average else nullcontext():
+            judgement = self.objective.validate()
+            self._check_judged(judgement)
+            best = self._keep(judgement)
+            sampled = Sampled(self.update, self.objective.sample())
+        self.run.keep_last(self.objective.model)
+        self._report_validation(judgement, best)
         if sampled.text:
             self.run.add_sample(asdict(sampled))
             self.report(sampled)
         self.objective.model.train()
+        self._respond(judgement, best)
 
-    def _keep(self, judgement: Judgement | None) -> None:
+    def _check_judged(self, judgement: Judgement | None) -> None:
+        if judgement is not None:
+            return
+        for name, value in (("schedule", "plateau"), ("average", "triggered")):
+            if getattr(self.settings, name) == value:
+                raise SettingError(
+                    f"--{name} {value} goes by validations, and nothing is kept out to validate on; keep something "
+                    f"out, such as --validation 0.1, or use another --{name}"
+                )
+
+    def _keep(self, judgement: Judgement | None) -> bool:
+        """Whether this is the best model so far; if so it is kept."""
         # An untrained model counts as the best so far, whatever its loss: a run always leaves a model. Where
         # nothing was kept out to judge by, the newest one does.
         best = judgement is None or self.update == 0 or judgement.place < self.best.place
@@ -188,14 +217,21 @@ class _Fit:
             self.run.keep_best(self.objective.model)
         else:
             self.without_gain += 1
-        self.run.keep_last(self.objective.model)
-        self._report_validation(judgement, best)
+        return best
+
+    def _respond(self, judgement: Judgement | None, best: bool) -> None:
+        """What follows from a validation for the course."""
+        self.schedule.validated(best)
+        if self.trigger and judgement and self.average is None and self.trigger(judgement.place):
+            self.average = Average(self.parameters)
+            self.schedule.hold()
 
     def _report_validation(self, judgement: Judgement | None, best: bool) -> None:
         train = sum(self.losses) / len(self.losses) if self.losses else None
         self.losses = []
         validation = None if judgement is None else judgement.loss * self.objective.scale
         scores = {} if judgement is None else judgement.scores
-        event = Validated(self.update, self.seconds, train, validation, best, scores)
+        averaged = self.average.number if self.average else 0
+        event = Validated(self.update, self.seconds, train, validation, best, scores, averaged)
         self.run.add_metrics({"event": "validation", **asdict(event)})
         self.report(event)

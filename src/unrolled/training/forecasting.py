@@ -25,7 +25,7 @@ from unrolled.training.events import Prepared, Report
 from unrolled.training.forecast_plan import border, planned_hidden, planned_scaling, planned_window
 from unrolled.training.forecast_settings import ForecasterSettings, ForecastSettings
 from unrolled.training.language import Run
-from unrolled.training.objectives import Judgement
+from unrolled.training.objectives import Judgement, Unpenalised
 from unrolled.training.plan import counted, planned
 from unrolled.training.reservoir_settings import ForecastReservoirSettings
 from unrolled.training.reservoirs import ReservoirTask, drawn, forecaster_pieces, with_leak
@@ -36,7 +36,7 @@ _AT_ONCE = 512
 _ROWS_AT_ONCE = 64
 
 
-class Forecasting:
+class Forecasting(Unpenalised):
     """Squared errors of scaled forecasts, or the pinball loss of their quantiles.
 
     MSE      1/n sum (y - f)^2

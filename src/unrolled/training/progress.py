@@ -131,9 +131,10 @@ class Progress:
             f"{'-':>6}" if x is None else f"{x:6.3f}" for x in (event.train, event.validation)
         )
         speed = self._speed(self.updated.symbols_per_second) if self.updated else ""
+        averaged = f", mean of {event.averaged:,} updates" if event.averaged else ""
         self._line(
             f"update {event.update:>6,}  {_clock(event.seconds)}  {self.unit}: train {train}  "
-            f"validation {validation}{_listed(event.scores)}{' *' if event.best else '  '}  {speed}".rstrip()
+            f"validation {validation}{_listed(event.scores)}{averaged}{' *' if event.best else '  '}  {speed}".rstrip()
         )
 
     def _print_regressed(self, event: Regressed) -> None:

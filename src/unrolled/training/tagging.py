@@ -30,7 +30,7 @@ from unrolled.models.crf import follows
 from unrolled.models.tagger import Tagger
 from unrolled.training.events import Prepared, Report
 from unrolled.training.language import Run
-from unrolled.training.objectives import Judgement
+from unrolled.training.objectives import Judgement, Unpenalised
 from unrolled.training.plan import counted, extent, planned
 from unrolled.training.supervised import (
     VALIDATED_AT_ONCE,
@@ -58,7 +58,7 @@ class TaggedExamples:
         return self.sequences.rows(index), self.tags.rows(index)
 
 
-class Tagging:
+class Tagging(Unpenalised):
     """The negative log-likelihood of the true tags, for each step.
 
     loss = -1/N sum over rows log P(y_1 ... y_T | x_1 ... x_T)
