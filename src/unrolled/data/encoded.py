@@ -9,40 +9,65 @@ from pathlib import Path
 
 import numpy as np
 
+from unrolled.data.borders import border
 from unrolled.data.corpus import Corpus, Part, Piece
 from unrolled.data.encoding import Store, coming_whole, encode_whole
-from unrolled.data.fitting import fit_vocabulary
+from unrolled.data.fitting import Fitted, fit_vocabulary
 from unrolled.data.text_settings import DataSettings
-from unrolled.data.vocabulary import UNKNOWN, StoredIds, Vocabulary
+from unrolled.data.vocabulary import END, SPECIAL, UNKNOWN, StoredIds, Vocabulary
 from unrolled.errors import DataError
 
-_LISTED = 8
-"""Notes name so many skipped files and pieces left out, and count the others."""
+_LISTED, _LONG = 8, 24
+"""Notes name so many skipped files and pieces left out, and show so many characters of a piece."""
 
 
 @dataclass(frozen=True)
 class Coverage:
     """What of a text a vocabulary knows.
 
+    `<eos>` is not counted, nor an `<unk>` that stands in the text itself.
+
     Attributes:
         unit: of the vocabulary, a noun.
         kept: V without `<unk>` and `<eos>`.
+        distinct: different symbols of the training part, kept or left out; of bytes and byte pairs as `kept`.
         training: share of the training symbols that are in the vocabulary.
         validation: the same of the validation symbols.
-        left_out: the pieces read as `<unk>` in either part, the most frequent first, with their counts.
+        left_out: the pieces of either part read as `<unk>` and how often they occur, the most frequent first.
         characters_per_symbol: mean over the training part.
+        trained: whether the training part holds an `<unk>` to learn from.
     """
 
     unit: str
     kept: int
+    distinct: int
     training: float
     validation: float
     left_out: tuple[tuple[str, int], ...]
     characters_per_symbol: float
+    trained: bool
 
     def lines(self) -> tuple[str, ...]:
-        """What is worth saying before training."""
-        return ()
+        """What is worth saying before training: nothing of bytes, nor of characters if all are in the vocabulary."""
+        if self.unit == "byte" or (self.unit == "character" and self.training == 1):
+            return ()
+        if self.unit == "byte pair":
+            length = f"{self.characters_per_symbol:.1f} characters each in the training text"
+            return (f"vocabulary: {counted(self.kept, self.unit)}, {length}",)
+        cover = f"{_percent(self.training)} of the training text, {_percent(self.validation)} of the validation text"
+        line = f"vocabulary: {self.kept:,} of {counted(self.distinct, self.unit)} cover {cover}"
+        if self.left_out:
+            shown = " ".join(_short(piece) for piece, _ in self.left_out[:_LISTED])
+            line += f"; left out most often: {shown}{' ...' if len(self.left_out) > _LISTED else ''}"
+        return (line, *self._warnings())
+
+    def _warnings(self) -> tuple[str, ...]:
+        if self.validation == 1 or self.trained:
+            return ()
+        return (
+            "<unk> never occurs in the training text, so its probability is not learned; --minimum-count 2 makes it "
+            "occur",
+        )
 
 
 @dataclass(frozen=True)
@@ -85,21 +110,21 @@ def encode_corpus(paths: Sequence[str | Path] = (), settings: DataSettings | Non
         True
     """
     settings = settings or DataSettings()
-    corpus = Corpus(paths, settings.encoding)
-    training, validation, read = _parts(corpus, settings)
-    vocabulary, _ = fit_vocabulary(settings.symbols(), training)
-    encoded = _encoded(vocabulary, training)
-    kept_out, unseen = _encoded_with_unseen(vocabulary, validation)
-    coverage = Coverage(
-        vocabulary.unit, len(vocabulary) - 2, 1.0, 1.0, (), training.characters / max(1, len(encoded))
-    )
+    training, validation, read = _parts(Corpus(paths, settings.encoding), settings)
+    fitted = fit_vocabulary(settings.symbols(), training)
+    vocabulary = fitted.vocabulary
+    learned, kept_out = _encoded(vocabulary, training), _encoded(vocabulary, validation, listed=True)
+    for part, text in (("training", learned), ("validation", kept_out)):
+        if not len(text.ids):
+            raise DataError(f"the text is too short: no {vocabulary.unit} is left for {part}; use more text")
+    coverage = _coverage(fitted, learned, kept_out, training.characters)
     return EncodedText(
         vocabulary,
-        encoded,
-        kept_out,
+        learned.ids,
+        kept_out.ids,
         coverage,
-        (*_notes(read), *_unseen_note(vocabulary, unseen), *coverage.lines()),
-        sum(len(part.documents) for part in read),
+        (*_notes(read), *fitted.notes, *_unseen_note(vocabulary, kept_out.unseen), *coverage.lines()),
+        sum(len(corpus.documents) for corpus in read),
         (training.characters, validation.characters),
     )
 
@@ -109,7 +134,7 @@ def _parts(corpus: Corpus, settings: DataSettings) -> tuple[Part, Part, list[Cor
     if settings.validate_on is not None:
         other = Corpus([settings.validate_on], settings.encoding)
         return corpus.part(0, corpus.characters), other.part(0, other.characters), [corpus, other]
-    cut = corpus.split(settings.validation)
+    cut = border(corpus, corpus.split(settings.validation), settings.symbols())
     training, validation = corpus.part(0, cut), corpus.part(cut, corpus.characters)
     if not training.characters or not validation.characters:
         part = "validation" if training.characters else "training"
@@ -117,21 +142,48 @@ def _parts(corpus: Corpus, settings: DataSettings) -> tuple[Part, Part, list[Cor
     return training, validation, [corpus]
 
 
-def _encoded(vocabulary: Vocabulary, pieces: Iterable[Piece]) -> StoredIds:
-    return _encoded_with_unseen(vocabulary, pieces)[0]
+@dataclass(frozen=True)
+class _Encoded:
+    """One part: its indices, how many are known pieces, whether `<unk>` is among them, and what it stands for."""
+
+    ids: StoredIds
+    known: int
+    unknown: bool
+    unseen: Counter[str]
 
 
-def _encoded_with_unseen(vocabulary: Vocabulary, pieces: Iterable[Piece]) -> tuple[StoredIds, Counter[str]]:
-    """The indices, and how often each piece stands among those read as `<unk>`."""
-    store, unseen = Store(len(vocabulary)), Counter[str]()
+def _encoded(vocabulary: Vocabulary, pieces: Iterable[Piece], listed: bool = False) -> _Encoded:
+    """Encode a part; with `listed` what is read as `<unk>` is counted, for which the text is cut once more."""
+    store, unseen, known, unknown = Store(len(vocabulary)), Counter[str](), 0, False
     for text, ended in coming_whole(vocabulary, pieces):
         ids = encode_whole(vocabulary, text, ended)
         store.add(ids)
+        known += int((ids > END).sum())
         where = np.flatnonzero(ids == UNKNOWN)
-        if len(where):
+        unknown = unknown or len(where) > 0
+        if listed and len(where):
             split = vocabulary.split(text)
-            unseen.update(split[i] for i in where)
-    return store.array(), unseen
+            unseen.update(vocabulary.key(split[i]) for i in where.tolist())
+    del unseen[SPECIAL[UNKNOWN]]
+    return _Encoded(store.array(), known, unknown, unseen)
+
+
+def _coverage(fitted: Fitted, learned: _Encoded, kept_out: _Encoded, characters: int) -> Coverage:
+    vocabulary = fitted.vocabulary
+    known = set(vocabulary.symbols[2:])
+    left_out = Counter({piece: count for piece, count in fitted.counts.items() if piece not in known})
+    everything = fitted.counts.total()
+    both = left_out + kept_out.unseen
+    return Coverage(
+        vocabulary.unit,
+        len(known),
+        len(fitted.counts) or len(known),
+        1 - left_out.total() / everything if everything else 1.0,
+        kept_out.known / max(1, kept_out.known + kept_out.unseen.total()),
+        tuple(sorted(both.items(), key=lambda item: (-item[1], item[0]))),
+        characters / len(learned.ids),
+        learned.unknown,
+    )
 
 
 def _notes(read: Sequence[Corpus]) -> list[str]:
@@ -139,21 +191,31 @@ def _notes(read: Sequence[Corpus]) -> list[str]:
     skipped = [reason for corpus in read for reason in corpus.skipped]
     notes = []
     if converted:
-        notes.append(f"line ends CRLF read as LF in {_counted(converted, 'file')}")
+        notes.append(f"line ends CRLF read as LF in {counted(converted, 'file')}")
     notes += [f"skipped {reason}" for reason in skipped[:_LISTED]]
     if len(skipped) > _LISTED:
-        notes.append(f"skipped {_counted(len(skipped) - _LISTED, 'more file')}")
+        notes.append(f"skipped {counted(len(skipped) - _LISTED, 'more file')}")
     return notes
 
 
 def _unseen_note(vocabulary: Vocabulary, unseen: Counter[str]) -> list[str]:
-    if not unseen:
+    if not unseen or vocabulary.unit != "character":  # of others the coverage says it
         return []
     shown = " ".join(repr(symbol) for symbol in list(unseen)[:_LISTED])
     more = " ..." if len(unseen) > _LISTED else ""
-    number = _counted(len(unseen), vocabulary.unit)
+    number = counted(len(unseen), vocabulary.unit)
     return [f"not in the vocabulary, read as <unk>: {number} of the validation text, {shown}{more}"]
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it should be."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _short(piece: str) -> str:
+    return repr(piece if len(piece) <= _LONG else piece[:_LONG] + "…")
+
+
+def _percent(share: float) -> str:
+    """Never 100.0 % where something is missing."""
+    return f"{int(share * 1000) / 10:.1f} %"

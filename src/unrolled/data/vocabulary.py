@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from itertools import chain
@@ -27,8 +27,13 @@ StoredIds = NDArray[np.integer[Any]]
 
 _UNITS = {
     "character": ("unrolled.data.units.characters", "Characters"),
+    "event": ("unrolled.data.music_events", "EventVocabulary"),
+    "word": ("unrolled.data.units.words", "Words"),
+    "byte": ("unrolled.data.units.bytes", "Bytes"),
+    "byte pair": ("unrolled.data.units.byte_pairs", "BytePairs"),
+    "n-gram": ("unrolled.data.units.chunks", "Chunks"),
 }
-_LONGEST = 1 << 20
+LONGEST = 1 << 20
 """A sentence or line without an end is cut after so many characters, where text is read in pieces."""
 
 
@@ -136,7 +141,7 @@ class Vocabulary(ABC):
         """So many characters of a text are encoded the same, whatever follows; the rest waits for what follows."""
         if self.ends == "sentence":
             place = next(sentences_end(text, backwards=True), 0)
-            return place if place or len(text) < _LONGEST else self.whole_part(text)
+            return place if place or len(text) < LONGEST else self.whole_part(text)
         if self.ends == "line" and "\n" in text:
             return text.rindex("\n") + 1
         return self.whole_part(text)
@@ -149,6 +154,10 @@ class Vocabulary(ABC):
         """The text of the indices; `<unk>` appears as such, and `<eos>` too, or as the line end it stands for."""
         writer = self.writer()
         return "".join([writer.write(int(i)) for i in ids]) + writer.end()
+
+    def key(self, piece: str) -> str:
+        """The symbol that a piece of text is read as, if the vocabulary has it."""
+        return piece
 
     def unseen(self, text: str) -> Sequence[str]:
         """The distinct pieces of `text` that are read as `<unk>`, in order of appearance."""
@@ -216,8 +225,9 @@ class Listed(Vocabulary):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(set(self.symbols)) != len(self.symbols):
-            twice = next(symbol for symbol, count in Counter(self.symbols).items() if count > 1)
+        own = self.symbols[2:]  # a piece of text may look like <eos> and be none
+        if len(set(own)) != len(own):
+            twice = next(symbol for symbol, count in Counter(own).items() if count > 1)
             raise DataError(f"a vocabulary holds every symbol once, got {twice!r} twice")
 
     @cached_property
@@ -228,6 +238,17 @@ class Listed(Vocabulary):
     def keys(self, text: str) -> Iterable[str]:
         """The symbol that each piece of a text, line or sentence asks for, known or not."""
         return self.split_part(text)
+
+    def of(self, counts: Mapping[str, int], minimum_count: int = 1, size: int | None = None) -> Self:
+        """The same with the symbols that were counted, by falling frequency, equally frequent ones in their order.
+
+        Only what occurs at least `minimum_count` times, and only the `size` most frequent.
+        """
+        if minimum_count < 1:
+            raise SettingError(f"minimum_count must be at least 1, got {minimum_count}")
+        kept = [symbol for symbol, count in counts.items() if count >= minimum_count]
+        kept.sort(key=lambda symbol: (-counts[symbol], symbol))
+        return replace(self, symbols=SPECIAL + tuple(kept[:size]))
 
     def counted(self, text: str) -> Iterable[str]:
         """The symbols that all pieces of a text ask for, `<unk>` and `<eos>` not among them."""
@@ -246,21 +267,6 @@ class Listed(Vocabulary):
     def writer(self) -> Writer:
         shown = (*self.symbols[:END], self.end_text, *self.symbols[2:])
         return Writer(shown.__getitem__)
-
-
-def chosen(counts: Mapping[str, int], minimum_count: int = 1, size: int | None = None) -> tuple[str, ...]:
-    """The symbols of a vocabulary: `<unk>`, `<eos>`, then what was counted, by falling frequency.
-
-    Only what occurs at least `minimum_count` times, and only the `size` most frequent; of equally frequent ones the
-    first in the order of their code points.
-    """
-    if minimum_count < 1:
-        raise SettingError(f"minimum_count must be at least 1, got {minimum_count}")
-    if size is not None and size < 1:
-        raise SettingError(f"a vocabulary must have at least 1 symbol, got {size}")
-    kept = [symbol for symbol, count in counts.items() if count >= minimum_count]
-    kept.sort(key=lambda symbol: (-counts[symbol], symbol))
-    return SPECIAL + tuple(kept[:size])
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.data.unit import Ends
-from unrolled.data.vocabulary import SPECIAL, UNKNOWN, Ids, Listed, chosen
+from unrolled.data.vocabulary import SPECIAL, UNKNOWN, Ids, Listed
 from unrolled.errors import DataError
 
 
@@ -36,19 +36,15 @@ class Characters(Listed):
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(text)
-        return cls.of(counts, minimum_count)
-
-    @classmethod
-    def of(
-        cls, counts: Mapping[str, int], minimum_count: int = 1, size: int | None = None, ends: Ends = "text"
-    ) -> Characters:
-        """The characters that were counted, the `size` most frequent of them."""
-        kept = sorted(chosen(counts, minimum_count, size)[2:])
-        return cls(SPECIAL + tuple(kept), ends)
+        return cls(SPECIAL).of(counts, minimum_count)
 
     @property
     def unit(self) -> str:
         return "character"
+
+    def of(self, counts: Mapping[str, int], minimum_count: int = 1, size: int | None = None) -> Self:
+        found = super().of(counts, minimum_count, size)
+        return type(self)(SPECIAL + tuple(sorted(found.symbols[2:])), self.ends)
 
     @cached_property
     def _codes(self) -> tuple[NDArray[np.uint32], Ids]:
