@@ -1,6 +1,6 @@
 """How well a tagger finds entities in noisy text: `python -m benchmarks.quality.entities --data DIR`.
 
-DIR holds train.conll, dev.conll and test.conll (such as those of WNUT-17). The model is trained on the first, chosen by
+DIR/tagging/wnut17 holds train.conll, dev.conll and test.conll (WNUT-17). The model is trained on the first, chosen by
 the second and judged once by the third: F1 of entities with exact borders and type, in percent, as conlleval counts
 them. A CRF is compared with a softmax, everything else alike and the library's own default. The floor gives every word
 the tag it had most often in training. No vectors from outside are used.
@@ -25,6 +25,7 @@ from unrolled.training.events import Event, Validated
 from unrolled.training.tag_settings import TaggerSettings, TagSettings
 from unrolled.training.tagging import train_tagger
 
+FOLDER = Path("tagging", "wnut17")
 TARGET = 20.0
 OUTPUTS = ("crf", "softmax")
 SCORES = ("entity F1", "entity precision", "entity recall")
@@ -48,7 +49,9 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.entities", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with train, dev and test.conll")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of the data sets; tagging/wnut17 is read"
+    )
     parser.add_argument("--outputs", nargs="+", default=OUTPUTS, choices=OUTPUTS, help="[both]")
     parser.add_argument("--cell", default=TaggerSettings().cell)
     parser.add_argument("--seeds", type=int, default=3, help="runs of each [3]")
@@ -74,17 +77,17 @@ class Result:
 def train(asked: argparse.Namespace, output: str, seed: int) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         run = train_tagger(
-            [asked.data / "train.conll"],
+            [asked.data / FOLDER / "train.conll"],
             model=TaggerSettings(cell=asked.cell, output=output),
             training=TagSettings(seed=seed, epochs=asked.epochs),
-            validation_paths=[asked.data / "dev.conll"],
+            validation_paths=[asked.data / FOLDER / "dev.conll"],
             run=folder,
             report=reporter(f"{output}, seed {seed}"),
         )
         if run.outcome.reason == "interrupted":
             raise SystemExit("interrupted: an unfinished run is no result")
         model = load_model(folder, Tagger)
-    evaluation = evaluate(model, [asked.data / "test.conll"], ReadSettings())
+    evaluation = evaluate(model, [asked.data / FOLDER / "test.conll"], ReadSettings())
     dev, minutes = run.outcome.scores["entity F1"], run.outcome.seconds / 60
     print(
         f"{output}, seed {seed}: test F1 {100 * evaluation.scores['entity F1']:.1f}",

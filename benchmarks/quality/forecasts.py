@@ -84,6 +84,7 @@ def tasks(folder: Path | None) -> dict[str, Callable[[], Task]]:
     found: dict[str, Callable[[], Task]] = {"ball": ball_task}
     if folder is None:
         return found
+    folder = folder / "series"
     passengers = {"log": True, "relative": "season", "read": "differences", "window": 12}
     sunspots = {"shape": "many-to-many", "relative": "none"}
     return {
@@ -107,7 +108,7 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.forecasts", description=__doc__)
-    parser.add_argument("--data", type=Path, help="folder of the two series; without it only the ball")
+    parser.add_argument("--data", type=Path, help="folder of the data sets; without it only the ball")
     parser.add_argument("--tasks", nargs="+", choices=[*SERIES, "ball"], help="some of them")
     parser.add_argument("--seeds", type=int, default=3, help="runs of every task [3]")
     return parser.parse_args()

@@ -86,9 +86,12 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     print(mackey_glass_84(range(asked.chaos_seeds)).line(), flush=True)
     if asked.data:
-        results, chosen = japanese_vowels(asked.data / "JapaneseVowels", range(asked.vowel_seeds))
+        results, chosen = japanese_vowels(asked.data / "series" / "JapaneseVowels", range(asked.vowel_seeds))
         print(results.line(), flush=True)
-        print(vowels_by_command(asked.data / "JapaneseVowels", range(asked.vowel_seeds)).line(), flush=True)
+        print(
+            vowels_by_command(asked.data / "series" / "JapaneseVowels", range(asked.vowel_seeds)).line(),
+            flush=True,
+        )
         tasks = forecasts.tasks(asked.data)
         for name in forecasts.SERIES:
             print(series_by_command(tasks[name](), range(asked.vowel_seeds)).line(), flush=True)
@@ -99,7 +102,7 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.reservoirs", description=__doc__)
-    parser.add_argument("--data", type=Path, help="the folder that holds JapaneseVowels/ and the series")
+    parser.add_argument("--data", type=Path, help="folder of the data sets; without it only Mackey-Glass")
     parser.add_argument("--chaos-seeds", type=int, default=20, help="reservoirs on Mackey-Glass [20]")
     parser.add_argument("--vowel-seeds", type=int, default=10, help="reservoirs on everything else [10]")
     return parser.parse_args()

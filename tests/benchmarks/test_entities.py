@@ -5,8 +5,10 @@ from benchmarks.quality import entities
 
 def test_floor_and_both_outputs_have_their_rows(tmp_path, monkeypatch, capsys):
     sentence = "Ada B-per\nsees O\nOslo B-loc\n. O\n\n"
+    folder = tmp_path / entities.FOLDER
+    folder.mkdir(parents=True)
     for name, count in (("train", 8), ("dev", 2), ("test", 3)):
-        (tmp_path / f"{name}.conll").write_text(sentence * count)
+        (folder / f"{name}.conll").write_text(sentence * count)
     arguments = ["entities", "--data", str(tmp_path), "--seeds", "1", "--epochs", "1", "--target", "33"]
     monkeypatch.setattr(sys, "argv", arguments)
     entities.main()

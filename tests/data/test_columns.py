@@ -1,8 +1,5 @@
-import doctest
-
 import pytest
 
-from unrolled.data import columns
 from unrolled.data.columns import Columns, are_classes, sequence_and_label
 from unrolled.data.delimited import Row, Table
 from unrolled.data.settings import ReadSettings
@@ -16,10 +13,6 @@ def table(names, *rows):
 
 def guessed(names, *rows, labelled=True, **settings):
     return sequence_and_label(table(names, *rows), ReadSettings(**settings), labelled)
-
-
-def test_the_examples():
-    assert doctest.testmod(columns).attempted and not doctest.testmod(columns).failed
 
 
 @pytest.mark.parametrize(

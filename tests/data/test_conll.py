@@ -1,8 +1,5 @@
-import doctest
-
 import pytest
 
-from unrolled.data import conll
 from unrolled.data.conll import ConllReader
 from unrolled.data.settings import ReadSettings
 from unrolled.errors import DataError, SettingError
@@ -18,10 +15,6 @@ def read(*paths, labelled=True, **settings):
     records = list(reader)
     assert records == list(reader)
     return reader, [(record.values, record.label, record.place.line) for record in records]
-
-
-def test_the_examples():
-    assert doctest.testmod(conll).attempted and not doctest.testmod(conll).failed
 
 
 @pytest.mark.parametrize("mark", ["\t", " ", "   ", " \t"])

@@ -1,5 +1,4 @@
 import csv
-import doctest
 import gzip
 import json
 import sys
@@ -21,10 +20,6 @@ def written(folder, data, name="a.csv"):
 
 def content(table):
     return [(row.line, row.cells) for row in table]
-
-
-def test_the_examples():
-    assert doctest.testmod(delimited).attempted and not doctest.testmod(delimited).failed
 
 
 def test_names_lines_and_missing_values(tmp_path):

@@ -1,18 +1,12 @@
 import csv
-import doctest
 import io
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrolled.data import dialects
 from unrolled.data.dialects import dialect_of, has_header, is_number, separator
 from unrolled.errors import SettingError
-
-
-def test_the_examples():
-    assert doctest.testmod(dialects).attempted and not doctest.testmod(dialects).failed
 
 
 @pytest.mark.parametrize("mark", list(",;\t|"))

@@ -1,4 +1,3 @@
-import doctest
 import gzip
 import sys
 
@@ -6,7 +5,6 @@ import pytest
 
 pytest.importorskip("dnaio")
 
-from unrolled.data import dna
 from unrolled.data.dna import DnaReader
 from unrolled.data.settings import ReadSettings
 from unrolled.errors import DataError, MissingExtra, SettingError
@@ -28,10 +26,6 @@ def read(*paths, labelled=True, **settings):
 
 FASTA = "# made by hand\n>EI|s1 x\nAC GT\n\nnn\n>N|s2 x\r\nRYSWKMBDHV\r\n>N|s3 x\nt\n"
 RECORDS = [("ACGTNN", "EI", 2), ("RYSWKMBDHV", "N", 6), ("T", "N", 8)]
-
-
-def test_the_examples():
-    assert doctest.testmod(dna).attempted and not doctest.testmod(dna).failed
 
 
 @pytest.mark.parametrize("name", ["a.fa", "a.data", "a.fasta.gz"])

@@ -1,9 +1,7 @@
-import doctest
 from pathlib import Path
 
 import pytest
 
-from unrolled.data import file_labels as module
 from unrolled.data.file_labels import NamePattern, file_labels
 from unrolled.errors import DataError, SettingError
 
@@ -84,7 +82,3 @@ def test_two_parts_with_nothing_between_are_refused():
 
 def test_the_column_of_a_table_says_nothing_about_names():
     assert labels(["d/a_1.wav"], "genre", labelled=False) == ([None], [])
-
-
-def test_the_examples_run():
-    assert not doctest.testmod(module).failed

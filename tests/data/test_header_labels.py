@@ -1,14 +1,7 @@
-import doctest
-
 import pytest
 
-from unrolled.data import header_labels
 from unrolled.data.header_labels import HeaderLabel, guessed
 from unrolled.errors import SettingError
-
-
-def test_the_examples():
-    assert doctest.testmod(header_labels).attempted and not doctest.testmod(header_labels).failed
 
 
 @pytest.mark.parametrize(

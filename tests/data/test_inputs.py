@@ -1,19 +1,10 @@
-import doctest
-
 import numpy as np
 import pytest
 
-from unrolled.data import gathered, inputs, labels, records, sequences
 from unrolled.data.inputs import FrameInput, PictureInput, TextInput, input_from_json
 from unrolled.data.labels import Labels
 from unrolled.data.records import Place
 from unrolled.errors import DataError, SettingError
-
-
-@pytest.mark.parametrize("module", [gathered, inputs, labels, records, sequences])
-def test_the_examples_run(module):
-    outcome = doctest.testmod(module)
-    assert outcome.attempted and not outcome.failed
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,6 @@
-import doctest
-
 import numpy as np
 import pytest
 
-from unrolled.data import resampling
 from unrolled.data.resampling import resample
 
 RATES = [
@@ -52,7 +49,3 @@ def test_the_same_rate_is_the_same_signal():
 def test_a_constant_stays_exactly_that(old, new):
     found = resample(np.full(old // 4, 0.25, np.float32), old, new)
     np.testing.assert_allclose(found[len(found) // 3 : -len(found) // 3], 0.25, rtol=1e-6)
-
-
-def test_the_examples_run():
-    assert not doctest.testmod(resampling).failed

@@ -1,4 +1,3 @@
-import doctest
 import math
 
 import numpy as np
@@ -92,7 +91,3 @@ def test_too_short_and_too_slow_are_refused():
         log_mel(torch.zeros(199), 8000, 8)
     with pytest.raises(SettingError, match="at least 1000 Hz to hear bands, got 999"):
         log_mel(torch.zeros(4000), 999, 8)
-
-
-def test_the_examples_run():
-    assert not doctest.testmod(spectra).failed

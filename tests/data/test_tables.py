@@ -1,10 +1,8 @@
-import doctest
 import io
 from pathlib import Path
 
 import pytest
 
-from unrolled.data import tables
 from unrolled.data.settings import ReadSettings
 from unrolled.data.tables import TableReader
 from unrolled.errors import DataError
@@ -22,10 +20,6 @@ def read(*paths, labelled=True, **settings):
     records = list(reader)
     assert records == list(reader)
     return reader, [(record.values, record.label, record.place.line) for record in records]
-
-
-def test_the_examples():
-    assert doctest.testmod(tables).attempted and not doctest.testmod(tables).failed
 
 
 def test_a_table_with_other_columns(tmp_path):

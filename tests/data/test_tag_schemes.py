@@ -1,11 +1,9 @@
-import doctest
 from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrolled.data import tag_schemes
 from unrolled.data.tag_schemes import SCHEMES, Entity, entities, from_bio, is_bio, recognised, to_bio
 from unrolled.errors import DataError, SettingError
 
@@ -61,10 +59,6 @@ def chunks_by_conlleval(tags):
             begun = (position, kind)
         before, before_type = letter, kind
     return {(start, end, kind) for start, kind, end in found}
-
-
-def test_the_examples():
-    assert doctest.testmod(tag_schemes).attempted and not doctest.testmod(tag_schemes).failed
 
 
 def test_every_row_of_tags_counts_as_in_conlleval():

@@ -1,11 +1,8 @@
 """The classifier as an estimator: what it learns of numbers, texts and words, and what it refuses."""
 
-import doctest
-
 import numpy as np
 import pytest
 
-import unrolled.estimators.classifier as module
 from unrolled.errors import DataError
 from unrolled.estimators.classifier import SequenceClassifier
 
@@ -21,11 +18,6 @@ def waves(count=45, seed=0):
         rows.append(np.c_[50 + 9 * np.sin(t), 0.01 * np.cos(t)])
         labels.append(("slow", "middle", "fast")[n % 3])
     return rows, labels
-
-
-def test_the_example_runs():
-    outcome = doctest.testmod(module)
-    assert outcome.attempted and not outcome.failed
 
 
 def test_classes_of_sequences_of_any_length():

@@ -1,22 +1,14 @@
 """The forecaster as an estimator: one series or many, in their units, and scored beside their means."""
 
-import doctest
-
 import numpy as np
 import pytest
 
-import unrolled.estimators.forecaster as module
 from unrolled.errors import DataError, SettingError
 from unrolled.estimators.forecaster import SequenceForecaster
 
 SMALL = {"hidden_size": 8, "epochs": 10, "batch": 32, "learning_rate": 0.02}
 WAVE = 100 + 5 * np.sin(np.arange(150) / 3)
 BOTH = np.c_[WAVE, 0.01 * np.cos(np.arange(150) / 3)]
-
-
-def test_the_example_runs():
-    outcome = doctest.testmod(module)
-    assert outcome.attempted and not outcome.failed
 
 
 def test_one_series_is_forecast_in_its_units():

@@ -1,6 +1,5 @@
 """Reservoirs as estimators: on sequences of any lengths, with and without scikit-learn."""
 
-import doctest
 import subprocess
 import sys
 
@@ -22,11 +21,6 @@ def waves(count=60, seed=0):
         rows.append(np.c_[50 + 9 * np.sin(t), 0.01 * np.cos(t)])
         labels.append(("slow", "middle", "fast")[n % 3])
     return rows, labels
-
-
-def test_the_examples_run():
-    outcome = doctest.testmod(module)
-    assert outcome.attempted and not outcome.failed
 
 
 def test_classes_of_sequences_of_any_length():

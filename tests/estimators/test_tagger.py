@@ -1,12 +1,10 @@
 """The tagger as an estimator: words, characters and numbers, labels of any type, entities."""
 
-import doctest
 import random
 
 import numpy as np
 import pytest
 
-import unrolled.estimators.tagger as module
 from unrolled.errors import DataError
 from unrolled.estimators.tagger import SequenceTagger
 
@@ -31,11 +29,6 @@ def sentences(count=40, seed=0):
     ]
     X = [words[:3] if n % 4 == 0 else words for n, words in enumerate(X)]
     return X, [["B-per", "I-per", "O", "B-loc"][: len(words)] for words in X]
-
-
-def test_the_example_runs():
-    outcome = doctest.testmod(module)
-    assert outcome.attempted and not outcome.failed
 
 
 def test_words():

@@ -1,20 +1,13 @@
-import doctest
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrolled.inspection import metrics
 from unrolled.inspection.metrics import Confusion
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics")
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60)
-
-
-def test_the_example_runs():
-    assert doctest.testmod(metrics).attempted and not doctest.testmod(metrics).failed
 
 
 @given(PAIRS)

@@ -1,6 +1,5 @@
 """The step Jacobian told in a sentence, against linear networks whose matrices are known, and finite differences."""
 
-import doctest
 import math
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from unrolled.cells import catalogue
 from unrolled.equations import Cell
 from unrolled.errors import SettingError
-from unrolled.layers import Recurrent, growth
+from unrolled.layers import Recurrent
 from unrolled.layers.growth import signal_growth
 from unrolled.layers.state import CellState, State
 
@@ -179,8 +178,3 @@ def test_chrono_keeps_what_other_starts_lose():
         for how in ("roles", "chrono:500")
     }
     assert rates["roles"] < 0.97 < 0.99 < rates["chrono:500"] < 1.02
-
-
-def test_the_examples():
-    outcome = doctest.testmod(growth)
-    assert outcome.attempted and not outcome.failed

@@ -1,7 +1,6 @@
 """`Ragged`: every kind it comes from and goes to, rows chosen from it, and what it refuses."""
 
 import copy
-import doctest
 import io
 import pickle
 
@@ -14,7 +13,6 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequen
 from torch.utils.data import DataLoader
 
 from unrolled import Ragged
-from unrolled.layers import ragged as module
 
 LENGTHS = [[3, 0, 5, 1], [0], [0, 0, 0], [4], [2, 2, 2], [1, 2, 3, 4, 5], [7, 0, 7, 0, 1, 7, 2, 3, 3]]
 BY_LENGTHS = pytest.mark.parametrize("lengths", LENGTHS, ids=str)
@@ -325,12 +323,6 @@ def test_it_is_saved_and_loaded_without_code():
     torch.save({"batch": ragged}, file)
     file.seek(0)
     assert torch.load(file, weights_only=True)["batch"].equals(ragged)
-
-
-def test_the_examples_in_the_docstrings_run():
-    outcome = doctest.testmod(module)
-    assert outcome.attempted > 4
-    assert outcome.failed == 0
 
 
 # --- gradients ------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Named starts: what they give, for every cell, whatever its names; and how they are spelled."""
 
 import copy
-import doctest
 import math
 import pickle
 
@@ -305,8 +304,3 @@ def test_other_precisions(dtype):
     assert layer.cell_weights()["b_f"].dtype == dtype
     matrix = layer.cell_weights()["U_f"].detach().double().numpy()
     assert np.abs(np.linalg.eigvals(matrix)).max() == pytest.approx(0.9, rel=0.02)
-
-
-def test_the_examples():
-    outcome = doctest.testmod(starts)
-    assert outcome.attempted and not outcome.failed

@@ -1,5 +1,3 @@
-import doctest
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,6 @@ from unrolled.data.labels import Labels
 from unrolled.equations import Cell
 from unrolled.errors import FolderError, SettingError
 from unrolled.layers.ragged import Ragged
-from unrolled.models import classifier as module
 from unrolled.models.classifier import Classifier
 from unrolled.models.folder import load_model, save_model
 from unrolled.models.front import front_of
@@ -29,10 +26,6 @@ TEXT = TextInput.fitted(["a b c d a", "a b"], "word")
 def rows(lengths, size=3):
     torch.manual_seed(1)
     return Ragged(torch.randn(sum(lengths), size), torch.tensor(lengths))
-
-
-def test_the_example_runs():
-    assert doctest.testmod(module).attempted and not doctest.testmod(module).failed
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])

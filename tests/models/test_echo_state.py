@@ -1,6 +1,5 @@
 """Echo-state networks against the same network written out in NumPy."""
 
-import doctest
 import json
 
 import numpy as np
@@ -54,11 +53,6 @@ def ridge_by_hand(features, targets, strength):
     )
     found = np.linalg.lstsq(tall, np.vstack([targets, np.zeros((size, targets.shape[1]))]), rcond=None)[0]
     return found[:-1].T, found[-1]
-
-
-def test_the_example_runs():
-    outcome = doctest.testmod(module)
-    assert outcome.attempted and not outcome.failed
 
 
 # --- the readout ---------------------------------------------------------------------------------

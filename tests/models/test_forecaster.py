@@ -1,6 +1,4 @@
 import copy
-import doctest
-import importlib
 
 import numpy as np
 import pytest
@@ -217,26 +215,6 @@ def test_a_history_that_is_too_short_is_refused_with_what_is_needed():
 def test_what_does_not_fit_is_refused(options, message):
     with pytest.raises(SettingError, match=message):
         Forecaster(**options)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "data.dates",
-        "data.panel",
-        "data.decimals",
-        "data.panel_settings",
-        "data.scaling",
-        "data.windows",
-        "inspection.floors",
-        "inspection.forecasting",
-        "models.forecaster",
-    ],
-)
-def test_the_example_in_the_docstring_runs(name):
-    outcome = doctest.testmod(importlib.import_module(f"unrolled.{name}"))
-    assert outcome.attempted > 0
-    assert outcome.failed == 0
 
 
 def test_any_loop_can_train_it():

@@ -1,5 +1,3 @@
-import doctest
-
 import numpy as np
 import pytest
 import torch
@@ -32,11 +30,6 @@ def filled(kind, x, y, pieces=1):
     for some, wanted in zip(np.array_split(x, pieces), np.array_split(y, pieces), strict=True):
         equations.add(torch.from_numpy(some), torch.from_numpy(wanted))
     return equations
-
-
-def test_the_example_runs():
-    outcome = doctest.testmod(ridge)
-    assert outcome.attempted and not outcome.failed
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,6 +1,5 @@
 """Training on long-range tasks: what a trial says is what happened."""
 
-import doctest
 import math
 import signal
 from itertools import pairwise
@@ -199,8 +198,3 @@ def test_settings_that_make_no_sense_are_refused():
 def test_chrono_solves_what_it_should(task, cell, start):
     settings = MemorySettings(hidden=16, initialise=start, learning_rate=0.01, sequences=60_000)
     assert train_memory(task, cell, settings).solved
-
-
-def test_the_examples():
-    outcome = doctest.testmod(memory)
-    assert outcome.attempted and not outcome.failed

@@ -1,12 +1,10 @@
 """A run in memory: the same training as in a folder, and nothing on disk."""
 
-import doctest
 import json
 
 import pytest
 import torch
 
-import unrolled.training.run_in_memory as module
 from unrolled.cells import find
 from unrolled.data.readers import open_records
 from unrolled.errors import SettingError
@@ -35,11 +33,6 @@ def in_memory(table, training=TRAINING, report=lambda event: None):
         task = classification_task(open_records([table]), find("gru"), MODEL, training)
         task.train(run, report)
     return task, run
-
-
-def test_the_example_runs():
-    outcome = doctest.testmod(module)
-    assert outcome.attempted and not outcome.failed
 
 
 def test_it_holds_what_a_folder_holds(table, tmp_path):

@@ -1,11 +1,8 @@
-import doctest
-
 import numpy as np
 import pytest
 
 from unrolled.data.readers import open_records
 from unrolled.data.settings import ReadSettings
-from unrolled.data.synthetic import ball
 from unrolled.data.synthetic.ball import bouncing_ball, rendered, write_bouncing_ball
 from unrolled.errors import SettingError
 
@@ -68,7 +65,3 @@ def test_the_table_is_read_as_series(tmp_path):
 def test_what_does_not_fit_into_the_box_is_refused(options):
     with pytest.raises(SettingError, match="must fit into the box"):
         bouncing_ball(1, 5, **options)
-
-
-def test_the_examples_run():
-    assert not doctest.testmod(ball).failed

@@ -1,16 +1,8 @@
-import doctest
-
 import numpy as np
 import pytest
 
-import unrolled.data.synthetic.chaos as chaos
 from unrolled.data.synthetic.chaos import mackey_glass
 from unrolled.errors import SettingError
-
-
-def test_the_example_runs():
-    outcome = doctest.testmod(chaos)
-    assert outcome.attempted and not outcome.failed
 
 
 def test_the_first_delay_has_a_solution_in_closed_form():

@@ -1,14 +1,11 @@
 """Every long-range task: the rule of its paper is replayed row by row in plain Python, and floors by brute force."""
 
-import doctest
-import importlib
 import math
 import statistics
 
 import pytest
 import torch
 
-from unrolled.data.synthetic import adding, copying, parity, temporal_order
 from unrolled.data.synthetic.adding import Adding, Adding1997, Multiplication
 from unrolled.data.synthetic.copying import Copying
 from unrolled.data.synthetic.long_range import Score
@@ -241,11 +238,3 @@ def test_scores_add_up_by_their_sequences():
 def test_no_such_task(name, length, said):
     with pytest.raises(SettingError, match=said):
         find_task(name, length)
-
-
-@pytest.mark.parametrize("module", [adding, copying, parity, temporal_order, "tasks"])
-def test_the_examples(module):
-    if module == "tasks":
-        module = importlib.import_module("unrolled.data.synthetic.tasks")
-    outcome = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
-    assert outcome.attempted and not outcome.failed

@@ -1,5 +1,3 @@
-import doctest
-
 import numpy as np
 import pytest
 
@@ -66,8 +64,3 @@ def test_what_cannot_be_written_is_refused(tmp_path):
         write_moving_shapes(tmp_path, 1, directions=5)
     with pytest.raises(SettingError, match="a direction must be one of right, down"):
         moving_shape("north", np.random.default_rng(0))
-
-
-def test_the_examples_run():
-    pytest.importorskip("av")
-    assert not doctest.testmod(shapes).failed
