@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from unrolled.data.piano_roll import Piece
+from unrolled.data.usual_keys import UsualKeys
 from unrolled.errors import FolderError, SettingError, ShapeError
 from unrolled.layers.ragged import Ragged
 from unrolled.models.folder import load_model, save_model
@@ -64,10 +66,10 @@ def test_what_comes_before_each_frame():
 
 
 def test_the_start_makes_keys_as_probable_as_they_are_frequent():
-    model = MusicModel("gru", 4, keys=3)
+    usual = UsualKeys.counted([Piece.of([[60], [60, 62], [60, 62]], low=60, keys=3)])
+    model = MusicModel("gru", 4, keys=3, usual=usual)
     model.output.weight.data.zero_()
-    frames = torch.tensor([[1, 0, 0], [1, 0, 1], [1, 0, 1]])
-    model.start_from(frames)
+    model.start_from_usual()
     logits, _ = model(torch.zeros(1, 1, 3))
     np.testing.assert_allclose(logits[0, 0].sigmoid().detach(), [3.5 / 4, 0.5 / 4, 2.5 / 4], rtol=1e-6)
 
@@ -85,16 +87,18 @@ def test_each_rate_of_dropout_changes_training_and_nothing_else():
 
 
 def test_a_folder_holds_all_of_it(tmp_path):
+    usual = UsualKeys.counted([Piece.of([[30], [31]], low=30, keys=7)])
     model = MusicModel(
         "lstm", 6, 2, low=30, keys=7, embedding_size=3, dropouts=Dropouts(input=0.1, output=0.2),
-        recurrent_dropout=0.3, grid=2, reading={"kind": "midi"},
+        recurrent_dropout=0.3, grid=2, usual=usual, reading={"a": 1},
     )  # fmt: skip
     save_model(model, tmp_path)
     loaded = load_model(tmp_path, MusicModel)
     frames = rolls(4, 2)
     assert torch.equal(loaded.frame_losses(frames), model.eval().frame_losses(frames))
     assert (loaded.settings, loaded.contents) == (model.settings, model.contents)
-    assert loaded.contents == {"low": 30, "keys": 7, "grid": 2, "reading": {"kind": "midi"}}
+    assert (loaded.low, loaded.keys, loaded.grid, loaded.reading) == (30, 7, 2, {"a": 1})
+    assert loaded.usual.counts.sum() == 14
     with pytest.raises(FolderError, match="must hold a language model, got a music model"):
         load_model(tmp_path, LanguageModel)
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar, Self, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from unrolled.cells import find
 from unrolled.data.piano_roll import HIGHEST, KEYS, LOW
+from unrolled.data.usual_keys import UsualKeys
 from unrolled.equations import Cell
 from unrolled.errors import SettingError, ShapeError
 from unrolled.layers.ragged import Ragged
@@ -43,6 +45,7 @@ class MusicModel(Kept):
             output layer reads the same units at all steps, and entries of recurrent matrices.
         recurrent_dropout: share dropped of the states that recurrent matrices read, the same units at all steps.
         grid: frames in a quarter note, for writing.
+        usual: what is usual in the training files, to judge the model by; nothing was counted unless given.
         reading: how the training files were read.
 
     Example:
@@ -73,6 +76,7 @@ class MusicModel(Kept):
         dropouts: Dropouts = NOTHING_DROPPED,
         recurrent_dropout: float = 0.0,
         grid: int = 1,
+        usual: UsualKeys | None = None,
         reading: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -88,6 +92,7 @@ class MusicModel(Kept):
             )
         self.low, self.keys, self.grid = low, keys, grid
         self.dropouts, self.recurrent_dropout = dropouts, recurrent_dropout
+        self.usual = usual or UsualKeys(np.zeros((2, keys, 2), np.int64))
         self.reading = dict(reading or {})
         self.embedding = None if embedding_size is None else nn.Linear(keys, embedding_size, bias=False)
         self.recurrent = Recurrent(
@@ -139,16 +144,13 @@ class MusicModel(Kept):
         return self.output(hidden), end
 
     @torch.no_grad()
-    def start_from(self, frames: Tensor) -> None:
-        """Before training: every key is as probable as it is frequent in these frames (N, K), whatever was before.
-
-            c_k = log (n_k + 1/2) / (N - n_k + 1/2)
+    def start_from_usual(self) -> None:
+        """Before training: every key is as probable as it is usual, whatever was before: c_k = log P_k / (1 - P_k).
 
         Most keys hardly ever sound. From even chances, learning that is most of what a network does at first.
         """
-        sounding = frames.sum(0, dtype=torch.float64)
-        odds = (sounding + 0.5) / (len(frames) - sounding + 0.5)
-        self.output.bias.copy_(odds.log())
+        mean = torch.from_numpy(self.usual.mean)
+        self.output.bias.copy_((mean / (1 - mean)).log())
 
     def frame_losses(self, frames: Ragged) -> Tensor:
         """-log P(frame | all before it in its row) of every frame, in nats, (N,); values (N, K), whole pieces.
@@ -176,13 +178,20 @@ class MusicModel(Kept):
 
     @property
     def contents(self) -> dict[str, Any]:
-        """The keys, the grid, and how files are read."""
-        return {"low": self.low, "keys": self.keys, "grid": self.grid, "reading": self.reading}
+        """The keys, the grid, what is usual, and how files are read."""
+        return {
+            "low": self.low,
+            "keys": self.keys,
+            "grid": self.grid,
+            "usual": self.usual.to_json(),
+            "reading": self.reading,
+        }
 
     @classmethod
     def restored(cls, contents: Mapping[str, Any], cell: Cell, settings: Mapping[str, Any]) -> Self:
         """A model of the same structure, with weights still to be filled."""
-        return cls(cell, **{**settings, **contents, "dropouts": Dropouts(**settings["dropouts"])})
+        dropouts, usual = Dropouts(**settings["dropouts"]), UsualKeys.from_json(contents["usual"])
+        return cls(cell, **{**settings, **contents, "dropouts": dropouts, "usual": usual})
 
 
 def before(frames: Ragged) -> Ragged:
