@@ -56,7 +56,7 @@ def test_the_symbols_and_their_text():
 
 
 def test_a_vocabulary_comes_back_from_json():
-    vocabulary = EventVocabulary.for_keys(60, 2, 3)
+    vocabulary = EventVocabulary.for_keys(60, 2, 3, grid=2)
     assert Vocabulary.from_json(vocabulary.to_json()) == vocabulary
     for symbols, message in (
         (["<unk>", "<eos>", "on60", "wait1", "x"], "events are onN, offN and waitN, got 'x'"),

@@ -38,6 +38,9 @@ class EventVocabulary(Listed):
         DataError: symbols that are no events.
     """
 
+    grid: int = 4
+    """Steps in a quarter note."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         wrong = [symbol for symbol in self.symbols[2:] if not _EVENT.fullmatch(symbol)]
@@ -49,7 +52,9 @@ class EventVocabulary(Listed):
             )
 
     @classmethod
-    def for_keys(cls, low: int = LOW, keys: int = KEYS, longest_wait: int = LONGEST_WAIT) -> Self:
+    def for_keys(
+        cls, low: int = LOW, keys: int = KEYS, longest_wait: int = LONGEST_WAIT, grid: int = 4
+    ) -> Self:
         """The events of these keys."""
         notes = range(low, low + keys)
         waits = range(1, longest_wait + 1)
@@ -59,7 +64,8 @@ class EventVocabulary(Listed):
                 *(f"on{note}" for note in notes),
                 *(f"off{note}" for note in notes),
                 *(f"wait{steps}" for steps in waits),
-            )
+            ),
+            grid=grid,
         )
 
     @property
@@ -112,10 +118,14 @@ class EventVocabulary(Listed):
         """
         return played((self.symbols[int(i)] for i in ids), self.low, self.number_of_keys, name)
 
+    def to_json(self) -> dict[str, Any]:
+        """What `vocabulary.json` holds."""
+        return {**super().to_json(), "grid": self.grid}
+
     @classmethod
     def restored(cls, symbols: tuple[str, ...], content: Mapping[str, Any]) -> Self:
         """From the symbols; events have no lines."""
-        return cls(symbols)
+        return cls(symbols, grid=content.get("grid", 4))
 
 
 def written(piece: Piece, longest_wait: int = LONGEST_WAIT) -> list[str]:
