@@ -112,11 +112,11 @@ class LanguageModel(Kept):
         self.output = self._output_layer()
 
     def _output_layer(self) -> Output:
-        weight: nn.Parameter | None = None
+        weight = None
         if self.tied and self.embedding is not None:
-            weight = self.embedding.weight
             # An output layer starts smaller than torch starts embeddings.
-            nn.init.uniform_(weight, -_TIED_START, _TIED_START)
+            nn.init.uniform_(self.embedding.weight, -_TIED_START, _TIED_START)
+            weight = self.embedding.get_parameter("weight")
         return Output(
             self.recurrent.output_size,
             len(self.vocabulary),

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from unrolled.cells import find
-from unrolled.data.streams import Stream, encode_documents, split_documents
-from unrolled.data.text import Document, Texts, read_texts
-from unrolled.data.vocabulary import Ids, Vocabulary
+from unrolled.data.encoded import EncodedText, encode_corpus
+from unrolled.data.streams import Stream
+from unrolled.data.vocabulary import END, StoredIds, Vocabulary
 from unrolled.equations import Cell
 from unrolled.errors import DataError, SettingError
 from unrolled.inspection.course import Probe
@@ -20,15 +21,14 @@ from unrolled.inspection.gradient_flow import gradient_probe
 from unrolled.inspection.spectrum import spectrum_probe
 from unrolled.layers.growth import is_small, signal_growth
 from unrolled.models.language import LanguageModel
+from unrolled.models.language_dropouts import Dropouts
+from unrolled.models.ngram import counting_floor
 from unrolled.training.events import Outcome, Prepared, Report
 from unrolled.training.fit import fit
-from unrolled.training.objectives import NextSymbol
+from unrolled.training.objectives import NextSymbol, perplexity
 from unrolled.training.plan import counted, planned
 from unrolled.training.run_folder import RunFolder
 from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
-
-_LISTED = 8
-"""Notes name so many skipped files and unseen characters, and count the others."""
 
 _PROBED, _PROBED_LAGS = 1024, 64
 """Probes read so many symbols, and look back so many steps from four places in them."""
@@ -37,7 +37,10 @@ _LOOKED_AT = 20
 """Steps over which the start is measured."""
 
 _ROW, _ROWS = 1024, 64
-"""Validation runs in rows of at least `_ROW` characters, at most `_ROWS` of them: one row would be slow."""
+"""Validation runs in rows of at least `_ROW` symbols, at most `_ROWS` of them: one row would be slow."""
+
+_ORDERS = {"character": range(3, 8), "byte": range(3, 8)}
+"""Orders of counting that are tried, by unit; of longer symbols shorter contexts are enough."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def train_language_model(
     run: str | Path | None = None,
     report: Report = lambda event: None,
 ) -> Run:
-    """Read text, train a character language model on it, and leave a run folder.
+    """Read text, train a language model on it, and leave a run folder.
 
     `paths` are files, folders or `-`; none means the Python language reference inside every CPython. `run` is
     the folder to make, `runs/lm-<date>-<n>` if not given. Nothing is written before the input has been checked.
@@ -72,62 +75,39 @@ def train_language_model(
     """
     data, model, training = data or DataSettings(), model or ModelSettings(), training or FitSettings()
     cell = find(model.cell)
-    texts = read_texts(paths)
-    split = Split.of(texts.documents, data)
-    _check_length(len(split.training), training)
-    network = _first_model(split.vocabulary, cell, model, training.seed)
+    text = encode_corpus(paths, data)
+    _check_length(text, training)
+    network = _first_model(text.vocabulary, cell, model, data.carried, training.seed)
     objective = NextSymbol(
         network,
-        split.training_stream(training.batch),
-        split.validation_stream,
+        Stream(text.training, training.batch, _breaks(text.vocabulary)),
+        validation_stream(text.validation, text.vocabulary),
         training.steps,
         training.seed,
+        variable_steps=training.variable_steps,
+        ar=training.ar,
+        tar=training.tar,
     )
     folder = RunFolder("lm", run)
     folder.write_config(_config(paths, data, model, training))
-    report(_prepared(folder.path, network, texts, split, objective, training))
-    probes = _probes(network, split.validation, training)
-    return Run(folder.path, fit(objective, training, folder, report, probes))
+    report(_prepared(folder.path, network, text, objective, training))
+    return Run(folder.path, fit(objective, training, folder, report, _probes(network, text, training)))
 
 
-@dataclass(frozen=True)
-class Split:
-    """The text as symbols: what is trained on, and what is kept out and never shapes the vocabulary."""
-
-    vocabulary: Vocabulary
-    training: Ids
-    validation: Ids
-    unseen: str
-
-    @classmethod
-    def of(cls, documents: Sequence[Document], settings: DataSettings) -> Split:
-        training, validation = split_documents(documents, settings.validation)
-        if not training or not validation:
-            part = "validation" if training else "training"
-            raise DataError(f"the text is too short: no character is left for {part}; use more text")
-        vocabulary = Vocabulary.from_text((document.text for document in training), settings.minimum_count)
-        return cls(
-            vocabulary,
-            encode_documents(training, vocabulary),
-            encode_documents(validation, vocabulary),
-            vocabulary.unseen("".join(document.text for document in validation)),
-        )
-
-    def training_stream(self, rows: int) -> Stream:
-        return Stream(self.training, rows, self._breaks)
-
-    @property
-    def validation_stream(self) -> Stream:
-        return Stream(self.validation, min(_ROWS, max(1, len(self.validation) // _ROW)), self._breaks)
-
-    @property
-    def _breaks(self) -> tuple[int, ...]:
-        """A row begins with a line, else with a word."""
-        known = [symbol for symbol in "\n " if not self.vocabulary.unseen(symbol)]
-        return tuple(self.vocabulary.encode("".join(known)).tolist())
+def validation_stream(tokens: StoredIds, vocabulary: Vocabulary) -> Stream:
+    """The part that is validated on, in rows side by side."""
+    return Stream(tokens, min(_ROWS, max(1, len(tokens) // _ROW)), _breaks(vocabulary))
 
 
-def _first_model(vocabulary: Vocabulary, cell: Cell, settings: ModelSettings, seed: int) -> LanguageModel:
+def _breaks(vocabulary: Vocabulary) -> tuple[int, ...]:
+    """A row begins with a text, else with a line, else with a word."""
+    found = (vocabulary.symbols.index(symbol) for symbol in "\n " if symbol in vocabulary.symbols)
+    return (END, *found)
+
+
+def _first_model(
+    vocabulary: Vocabulary, cell: Cell, settings: ModelSettings, carry: bool, seed: int
+) -> LanguageModel:
     """The model before training, the same for the same seed; the caller's random numbers do not move."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -139,6 +119,17 @@ def _first_model(vocabulary: Vocabulary, cell: Cell, settings: ModelSettings, se
                 settings.layers,
                 settings.embedding,
                 initialise=settings.initialise,
+                tied=settings.tied,
+                projection=settings.projection,
+                adaptive=settings.cutoffs,
+                carry=carry,
+                dropouts=Dropouts(
+                    settings.dropout_embedding,
+                    settings.dropout_input,
+                    settings.dropout,
+                    settings.dropout_output,
+                    settings.dropconnect,
+                ),
             )
         except RuntimeError as error:
             if "memory" not in str(error):
@@ -148,24 +139,24 @@ def _first_model(vocabulary: Vocabulary, cell: Cell, settings: ModelSettings, se
             ) from error
 
 
-def _probes(model: LanguageModel, validation: Ids, settings: FitSettings) -> tuple[Probe, ...]:
+def _probes(model: LanguageModel, text: EncodedText, settings: FitSettings) -> tuple[Probe, ...]:
     """What looks inside while it trains, on the beginning of the text kept out."""
     if settings.probe is None:
         return ()
-    text = torch.from_numpy(validation[:_PROBED])
-    lags = min(_PROBED_LAGS, len(text))
-    return gradient_probe(model, text, every=settings.probe, lags=lags), spectrum_probe(model, settings.probe)
+    read = torch.from_numpy(text.validation[:_PROBED].astype(np.int64))
+    lags = min(_PROBED_LAGS, len(read))
+    return gradient_probe(model, read, every=settings.probe, lags=lags), spectrum_probe(model, settings.probe)
 
 
-def _check_length(characters: int, settings: FitSettings) -> None:
-    needed = settings.steps * settings.batch
-    if characters >= needed:
+def _check_length(text: EncodedText, settings: FitSettings) -> None:
+    symbols, needed = len(text.training), settings.steps * settings.batch
+    if symbols >= needed:
         return
-    steps = max(1, min(settings.steps, characters // 8))
-    batch = max(1, min(settings.batch, characters // (4 * steps)))
+    steps = max(1, min(settings.steps, symbols // 8))
+    batch = max(1, min(settings.batch, symbols // (4 * steps)))
     raise DataError(
-        f"the text has {characters} characters to train on, less than one window of --steps {settings.steps} x "
-        f"--batch {settings.batch} = {needed}; use more text, or --steps {steps} --batch {batch}"
+        f"the text has {counted(symbols, text.vocabulary.unit)} to train on, less than one window of --steps "
+        f"{settings.steps} x --batch {settings.batch} = {needed}; use more text, or --steps {steps} --batch {batch}"
     )
 
 
@@ -175,48 +166,53 @@ def _config(
     return {
         "task": "lm",
         "paths": [os.fsencode(path).decode("utf-8", "replace") for path in paths],
-        "data": data.model_dump(exclude_none=True),
+        "data": data.model_dump(mode="json", exclude_none=True),
         "model": model.model_dump(exclude_none=True),
         "training": training.model_dump(exclude_none=True),
     }
 
 
 def _prepared(
-    run: Path, model: LanguageModel, texts: Texts, split: Split, objective: NextSymbol, training: FitSettings
+    run: Path, model: LanguageModel, text: EncodedText, objective: NextSymbol, training: FitSettings
 ) -> Prepared:
-    recurrent = model.recurrent
+    recurrent, unit = model.recurrent, text.vocabulary.unit
     shape = f"{model.cell.name}, {recurrent.num_layers} x {recurrent.hidden_size} units"
+    each = f"{training.batch} x {training.steps} {unit}s each"
     return Prepared(
         run,
-        f"{shape}, {model.number_of_parameters:,} parameters, V = {len(model.vocabulary)} symbols",
-        f"{counted(len(texts.documents), 'document')}, {len(split.training):,} characters to train on, "
-        f"{len(split.validation):,} to validate on",
-        planned(
-            training, objective.batches_per_epoch, f"{training.batch} x {training.steps} characters each"
-        ),
-        (*_notes(texts, split), *_growth(model, split)),
+        f"{shape}, {model.number_of_parameters:,} parameters, V = {len(model.vocabulary):,} symbols",
+        _amount(text),
+        planned(training, objective.batches_per_epoch, each),
+        (*text.notes, *_growth(model, text), _floor(text, objective)),
+        unit=objective.unit,
+        symbols=f"{unit}s",
     )
 
 
-def _growth(model: LanguageModel, split: Split) -> list[str]:
+def _amount(text: EncodedText) -> str:
+    """How much text there is, in characters and in symbols where these are others."""
+    training, validation = text.characters
+    said = f"{counted(text.documents, 'document')}, {training:,} characters to train on, {validation:,} to validate on"
+    if text.vocabulary.unit == "character":
+        return said
+    return f"{said} ({len(text.training):,} and {counted(len(text.validation), text.vocabulary.unit)})"
+
+
+def _floor(text: EncodedText, objective: NextSymbol) -> str:
+    """What counting reaches on the validation text: a network that is not better has learned little."""
+    orders = _ORDERS.get(text.vocabulary.unit, range(1, 5))
+    order, nats = counting_floor(text.training, text.validation, len(text.vocabulary), orders)
+    figure = f"{nats * objective.scale:.3f} {objective.unit}"
+    if objective.tells_perplexity:
+        figure += f", perplexity {perplexity(nats):,.1f}"
+    seen = counted(order, text.vocabulary.unit)
+    return f"floor: counting what follows the last {seen} (Witten-Bell) reaches {figure}"
+
+
+def _growth(model: LanguageModel, text: EncodedText) -> list[str]:
     """How the untrained model passes signals on from step to step, over the first symbols of the text."""
     if not is_small(model.recurrent):  # it would take seconds
         return []
-    tokens = torch.from_numpy(split.training[:_LOOKED_AT])[:, None]
+    tokens = torch.from_numpy(text.training[:_LOOKED_AT].astype(np.int64))[:, None]
     x = tokens if model.embedding is None else model.embedding(tokens).detach()
     return [f"at the start: {signal_growth(model.recurrent, x)}"]
-
-
-def _notes(texts: Texts, split: Split) -> list[str]:
-    notes = []
-    if texts.converted:
-        notes.append(f"line ends CRLF read as LF in {counted(texts.converted, 'file')}")
-    notes += [f"skipped {reason}" for reason in texts.skipped[:_LISTED]]
-    if len(texts.skipped) > _LISTED:
-        notes.append(f"skipped {counted(len(texts.skipped) - _LISTED, 'more file')}")
-    if split.unseen:
-        shown = " ".join(repr(symbol) for symbol in split.unseen[:_LISTED])
-        more = " ..." if len(split.unseen) > _LISTED else ""
-        number = counted(len(split.unseen), "character")
-        notes.append(f"not in the vocabulary, read as <unk>: {number} of the validation text, {shown}{more}")
-    return notes
