@@ -7,12 +7,10 @@ import torch
 
 from unrolled.data.vocabulary import Vocabulary
 from unrolled.errors import SettingError
-from unrolled.generation.sampling import filtered_probabilities, sample
+from unrolled.generation.filters import Filters
+from unrolled.generation.sampling import Sampler, sample, samples
 from unrolled.generation.score import score
 from unrolled.models.language import LanguageModel
-
-# Index 0 is <unk>: whatever its logit, it never counts.
-LOGITS = torch.tensor([50.0, math.log(1), math.log(2), math.log(3), math.log(4)])
 
 
 def model_of(text="abc", **settings):
@@ -32,36 +30,6 @@ def fixed(logits):
 
 
 @pytest.mark.parametrize(
-    ("filters", "expected"),
-    [
-        ({}, [0, 0.1, 0.2, 0.3, 0.4]),
-        ({"temperature": 0.5}, [0, 1 / 30, 4 / 30, 9 / 30, 16 / 30]),
-        ({"temperature": 0}, [0, 0, 0, 0, 1]),
-        ({"top_k": 2}, [0, 0, 0, 3 / 7, 4 / 7]),
-        ({"top_k": 99}, [0, 0.1, 0.2, 0.3, 0.4]),
-        ({"top_p": 0.7}, [0, 0, 0, 3 / 7, 4 / 7]),
-        ({"top_p": 0.71}, [0, 0, 2 / 9, 3 / 9, 4 / 9]),
-        ({"top_p": 1e-9}, [0, 0, 0, 0, 1]),
-        ({"top_p": 1}, [0, 0.1, 0.2, 0.3, 0.4]),
-        # top-p counts what top-k has left: 4/7 < 0.6, so both stay; without it 0.4 + 0.3 would stay too.
-        ({"top_k": 2, "top_p": 0.57}, [0, 0, 0, 0, 1]),
-        # temperature comes first: 16/30 alone reaches 0.5.
-        ({"temperature": 0.5, "top_p": 0.5}, [0, 0, 0, 0, 1]),
-    ],
-)
-def test_filters_by_hand(filters, expected):
-    got = filtered_probabilities(LOGITS.double(), **filters)
-    torch.testing.assert_close(got, torch.tensor(expected, dtype=torch.float64))
-
-
-def test_equal_logits_are_cut_in_the_order_of_the_vocabulary():
-    got = filtered_probabilities(torch.zeros(5), top_k=2)
-    assert got.tolist() == [0, 0.5, 0.5, 0, 0]
-    # Two quarters reach a half: the third symbol is not needed.
-    assert filtered_probabilities(torch.zeros(5), top_p=0.5).tolist() == [0, 0.5, 0.5, 0, 0]
-
-
-@pytest.mark.parametrize(
     ("filters", "message"),
     [
         ({"temperature": -1}, "temperature must be 0 .* got -1"),
@@ -69,6 +37,8 @@ def test_equal_logits_are_cut_in_the_order_of_the_vocabulary():
         ({"top_k": 0}, "top-k must be at least 1, got 0"),
         ({"top_p": 0}, "top-p must be above 0 and at most 1, got 0"),
         ({"top_p": 1.1}, "top-p"),
+        ({"min_p": 2}, "min-p must be above 0 and at most 1, got 2"),
+        ({"repetition_penalty": 0}, "repetition penalty must be above 0 .* got 0"),
         ({"length": -1}, "length of a sample must be 0 or more, got -1"),
         ({"seed": 2**70}, "seed"),
     ],
@@ -85,7 +55,7 @@ def chi_square(counts, probabilities):
 
 def test_frequencies_are_the_probabilities_chi_square():
     logits = [2.0, 0.0, math.log(2), math.log(5)]
-    drawn = Counter(sample(fixed(logits), length=4000, seed=0, stop_at_end=False))
+    drawn = Counter(sample(fixed(logits), length=1600, seed=0, stop_at_end=False))
     assert (
         chi_square(Counter({"<eos>": 500, "a": 1000, "b": 2500}), {"<eos>": 1 / 8, "a": 2 / 8, "b": 5 / 8})
         == 0
@@ -96,7 +66,9 @@ def test_frequencies_are_the_probabilities_chi_square():
 
 
 def test_filtered_frequencies_chi_square():
-    drawn = Counter(sample(fixed([2.0, 0.0, 0.7, 1.6]), length=4000, seed=0, temperature=2.0, top_k=2))
+    filters = Filters(temperature=2.0, top_k=2)
+    texts = samples(fixed([2.0, 0.0, 0.7, 1.6]), number=80, length=50, seed=0, filters=filters)
+    drawn = Counter("".join(texts))
     weight = [math.exp(0.35), math.exp(0.8)]
     # 1 degree of freedom: above 10.8 once in a thousand.
     assert chi_square(drawn, {"a": weight[0] / sum(weight), "b": weight[1] / sum(weight)}) < 10.8
@@ -109,7 +81,7 @@ def test_two_symbols_are_drawn_as_often_as_score_says():
     pairs = ["".join(pair) for pair in itertools.product("ab", repeat=2)]
     expected = {pair: math.exp(score(model, pair).log_probability) for pair in pairs}
     assert sum(expected.values()) == pytest.approx(1)
-    drawn = Counter("".join(sample(model, length=2, seed=seed)) for seed in range(1000))
+    drawn = Counter(samples(model, number=1000, length=2, seed=0))
     # 3 degrees of freedom: above 16.3 once in a thousand.
     assert chi_square(drawn, expected) < 16.3
 
@@ -119,7 +91,7 @@ def test_a_prompt_conditions_what_follows_as_score_does():
     model.output.bias.data[:2] = -1e9
     given = score(model, "abba").log_probability
     p = math.exp(score(model, "abbaa").log_probability - given)
-    drawn = Counter("".join(sample(model, "abba", length=1, seed=seed)) for seed in range(1000))
+    drawn = Counter(samples(model, "abba", number=1000, length=1, seed=0))
     assert chi_square(drawn, {"a": p, "b": 1 - p}) < 10.8
 
 
@@ -158,18 +130,114 @@ def test_unknown_is_never_drawn_and_an_unseen_prompt_is_read_as_unknown():
     assert list(sample(model, "ж", 50, seed=1)) == list(sample(model, "q", 50, seed=1))
 
 
+def counting(model):
+    """The widths of all batches that a model reads from now on."""
+    read, widths = model.read, []
+    model.read = lambda tokens, *rest: (widths.append(tokens.shape[1]), read(tokens, *rest))[1]
+    return widths
+
+
 def test_characters_come_as_they_are_drawn():
     model = fixed([0.0, -20.0, 1.0, 1.0])
-    steps = []
-    step = model.step
-    model.step = lambda *arguments: (steps.append(1), step(*arguments))[1]
+    steps = counting(model)
     characters = sample(model, length=10**9, seed=0)
     assert next(characters) in "ab"
-    assert len(steps) == 0
+    assert len(steps) == 1  # the prompt
     next(characters)
-    assert len(steps) == 1
+    assert len(steps) == 2
 
 
 def test_the_callers_gradients_stay_on_between_characters():
     for _ in sample(model_of(), length=3, seed=0):
         assert torch.is_grad_enabled()
+
+
+SETTINGS = {
+    "gru": {},
+    "embedding": {"embedding_size": 5},
+    "projection": {"embedding_size": 5, "projection": 5, "tied": True},
+    "adaptive": {"adaptive": (4,)},
+}
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_a_text_is_the_same_whatever_the_number(settings):
+    model = model_of("abcdefgh", **settings)
+    everything = samples(model, "abc", number=19, length=30, seed=5)
+    assert len(set(everything)) > 5
+    assert len({len(text) for text in everything}) > 3, "rows must end at different times"
+    for number in (1, 2, 8, 9):
+        assert samples(model, "abc", number=number, length=30, seed=5) == everything[:number]
+    assert "".join(sample(model, "abc", length=30, seed=5)) == everything[0]
+
+
+def test_a_row_has_the_same_bits_in_any_batch():
+    """Not only the same text: the logits that every symbol was drawn from are equal bit for bit."""
+
+    def logits_of(number):
+        model = model_of("abcdefgh" + "".join(map(chr, range(300, 500))))
+        sampler = Sampler(model, "ab", number, 12, seed=1)
+        kept = {}
+        draw = sampler._draw
+        sampler._draw = lambda logits, rows: (
+            [kept.setdefault((row, len(sampler.symbols[row])), logits[i]) for i, row in enumerate(rows)],
+            draw(logits, rows),
+        )[1]
+        list(sampler.run())
+        return kept
+
+    alone, beside = logits_of(1), logits_of(11)
+    assert len(alone) > 3
+    for key, logits in alone.items():
+        assert torch.equal(logits, beside[key])
+
+
+def test_rows_that_have_ended_leave_the_batch():
+    model = fixed([0.0, 1.0, 1.0, 1.0])
+    widths = counting(model)
+    drawn = samples(model, number=20, length=50, seed=0)
+    # <eos> has a third of the weight: a row with n characters is read in n steps after the prompt.
+    assert widths[0] == 1
+    assert widths[1:] == [sum(len(text) > step for text in drawn) for step in range(max(map(len, drawn)))]
+
+
+def test_rows_are_independent_draws_from_the_probabilities():
+    texts = samples(fixed([2.0, 0.0, math.log(2), math.log(5)]), number=4000, length=1, seed=0)
+    assert chi_square(Counter(texts), {"": 1 / 8, "a": 2 / 8, "b": 5 / 8}) < 13.8
+
+
+def test_ended_tells_the_end_from_the_length():
+    sampler = Sampler(fixed([0.0, 1.0, 1.0, 1.0]), number=30, length=2, seed=0)
+    texts = [""] * 30
+    for row, piece in sampler.run():
+        texts[row] += piece
+    assert set(sampler.ended) == {True, False}
+    # Two symbols leave no room for <eos>.
+    assert all(ended == (len(text) < 2) for ended, text in zip(sampler.ended, texts, strict=True))
+    alphabet = Vocabulary.from_text(["ab"])
+    assert sampler.symbols == [alphabet.encode(text).tolist() for text in texts]
+
+
+def test_a_length_of_nothing():
+    assert samples(model_of(), "a", number=3, length=0) == ["", "", ""]
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_a_number_below_one_is_refused(number):
+    with pytest.raises(SettingError, match=f"number of samples must be at least 1, got {number}"):
+        samples(model_of(), number=number)
+
+
+def test_the_repetition_penalty_looks_at_the_prompt_and_back_so_far_as_the_window():
+    # Greedy, "b" is likelier than "a" until it is penalised: 2 / 2 < 1.5.
+    model = fixed([0.0, -20.0, 1.5, 2.0])
+
+    def greedy(prompt, window):
+        filters = Filters(temperature=0, repetition_penalty=2.0, repetition_window=window)
+        return samples(model, prompt, length=6, filters=filters)[0]
+
+    assert greedy("", 1) == "bababa"
+    assert greedy("b", 1) == "ababab"
+    # Within two symbols "b" is always penalised; both are, and "b" leads, as soon as "a" stands there too.
+    assert greedy("", 2) == "babbab"
+    assert "".join(sample(model, length=6, temperature=0, repetition_penalty=2.0)) == greedy("", 64)
