@@ -21,7 +21,7 @@ def test_it_trains_and_says_what_to_do_next(unrolled, text, tmp_path):
     lines = out.splitlines()
     assert (code, err) == (0, "")
     assert lines[0].startswith("model gru, 1 x 4 units, ")
-    assert lines[1] == "text  1 document, 864 characters to train on, 97 to validate on"
+    assert lines[1] == "text  1 document, 864 characters to train on, 96 to validate on"
     assert lines[-2].startswith("Finished after 2 updates in ")
     assert lines[-1] == f"Next: unrolled sample {tmp_path}/run"
 

@@ -27,6 +27,8 @@ from unrolled.training.events import Outcome, Prepared, Report
 from unrolled.training.fit import fit
 from unrolled.training.objectives import NextSymbol, perplexity
 from unrolled.training.plan import counted, planned
+from unrolled.training.presets import with_preset
+from unrolled.training.presets import with_preset
 from unrolled.training.run_folder import RunFolder
 from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
 
@@ -73,7 +75,13 @@ def train_language_model(
         >>> train_language_model(["book.txt"], training=FitSettings(minutes=5))  # doctest: +SKIP
         Run(path=PosixPath('runs/lm-2025-01-31-1'), outcome=Outcome(reason='finished', ...
     """
-    data, model, training = data or DataSettings(), model or ModelSettings(), training or FitSettings()
+    training = training or FitSettings()
+    data, model, training = (
+        with_preset(data or DataSettings(), training.preset),
+        with_preset(model or ModelSettings(), training.preset),
+        with_preset(training, training.preset),
+    )
+    training = training.model_copy(update={"learning_rate": training.rate})
     cell = find(model.cell)
     text = encode_corpus(paths, data)
     _check_length(text, training)
@@ -91,7 +99,9 @@ def train_language_model(
     folder = RunFolder("lm", run)
     folder.write_config(_config(paths, data, model, training))
     report(_prepared(folder.path, network, text, objective, training))
-    return Run(folder.path, fit(objective, training, folder, report, _probes(network, text, training)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)  # what is dropped is drawn from it
+        return Run(folder.path, fit(objective, training, folder, report, _probes(network, text, training)))
 
 
 def validation_stream(tokens: StoredIds, vocabulary: Vocabulary) -> Stream:
