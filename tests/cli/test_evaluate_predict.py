@@ -92,6 +92,11 @@ def test_a_failing_prediction_leaves_no_half_written_file(folder, tmp_path, caps
             ["evaluate", "{run}", "{test}", "--last", "0.2"],
             "--last is for a forecaster, this run holds a classifier",
         ),
+        (
+            ["evaluate", "{run}", "{test}", "--dynamic", "1"],
+            "--dynamic is for a language model, this run holds a",
+        ),
+        (["evaluate", "{run}", "{test}", "--rows", "1"], "--rows is for a language model, this run holds a"),
         (["predict", "{run}", "{test}", "--steps", "3"], "--steps is for a forecaster"),
         (["predict", "{run}", "{test}", "--figure", "a.html"], "--figure is for a forecaster"),
         (["predict", "{run}", "{test}", "--format", "conll"], "--format conll is for taggers"),
@@ -115,14 +120,17 @@ def test_wrong_input_is_one_line_and_exit_code_2(folder, capsys, arguments, mess
     assert code == 2 and out == "" and message in err and len(err.splitlines()) == 1
 
 
-def test_evaluating_a_language_model_says_what_to_do(tmp_path, capsys):
+def test_predicting_with_a_language_model_says_what_to_do(tmp_path, capsys):
     (tmp_path / "a.txt").write_text("hola " * 400)
     options = ["--updates", "1", "--steps", "8", "--batch", "4", "--hidden", "4", "--json"]
     assert run(capsys, "train", "lm", tmp_path / "a.txt", "--run", tmp_path / "lm", *options)[0] == 0
-    code, _, err = run(capsys, "evaluate", tmp_path / "lm", tmp_path / "a.txt")
+    code, _, err = run(capsys, "predict", tmp_path / "lm", tmp_path / "a.txt")
     assert (
-        code == 2 and "needs a classifier, tagger or forecaster, got another kind of model (language)" in err
+        code == 2
+        and "needs a classifier, tagger, forecaster or music model, got another kind of model (language)"
+        in err
     )
+    assert "use unrolled evaluate, score or next" in err
 
 
 def test_files_of_predictions_are_checked_before_anything_is_read(folder, tmp_path, capsys):

@@ -168,6 +168,8 @@ def test_a_model_of_words_gives_them_at_once():
         ("¿qué", ("¿", True)),
         ("नमस्ते।", ("नमस्ते", True)),
         ("пам'ять-", ("пам'ять", False)),
+        ("東京", ("東", True)),
+        ("a東", ("a", True)),
     ],
 )
 def test_where_a_word_ends(text, expected):

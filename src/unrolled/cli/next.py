@@ -11,7 +11,6 @@ from cyclopts import Parameter
 
 from unrolled.cli.options import Switch, Whole
 from unrolled.cli.sample import shown, warn_unseen
-from unrolled.cli.score import unseen_of
 
 if TYPE_CHECKING:
     from unrolled.generation.following import Continuations
@@ -62,7 +61,7 @@ def next_command(
     from unrolled.models.language import LanguageModel
 
     model = load_model(run, LanguageModel)
-    warn_unseen("the text", unseen_of(model, [text]))
+    warn_unseen("the text", model.vocabulary.unseen(text), model.vocabulary.unit)
     found = next_symbols(model, text, k) if symbols else next_words(model, text, k, beam)
     if json:
         kind = model.vocabulary.unit if symbols else "word"

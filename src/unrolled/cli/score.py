@@ -15,8 +15,6 @@ from unrolled.cli.sample import shown, warn_unseen
 from unrolled.cli.waiting import counting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from unrolled.generation.score import Comparison, Score, Symbol
 
 _WIDEST = 24
@@ -77,7 +75,8 @@ def score(
         )
     model = load_model(run, LanguageModel)
     asked = texts if file is None else _lines(file)
-    warn_unseen("the text", unseen_of(model, asked))
+    unseen = dict.fromkeys(piece for text in asked for piece in model.vocabulary.unseen(text))
+    warn_unseen("the text", unseen, model.vocabulary.unit)
     scores = [score_text(model, text, end) for text in counting(asked, "scoring")]
     scores.sort(key=lambda one: -one.log_probability)
     if json:
@@ -86,11 +85,6 @@ def score(
         print_scores(scores)
     else:
         print_ranking(scores)
-
-
-def unseen_of(model: Any, texts: Sequence[str]) -> Any:
-    """The distinct pieces of texts that a model reads as `<unk>`, in order of appearance."""
-    return list(dict.fromkeys(piece for text in texts for piece in model.vocabulary.unseen(text)))
 
 
 def _lines(file: str) -> list[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import codecs
 import heapq
 import math
+import re
 import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
 
+from unrolled.data.units.words import UNSPACED
 from unrolled.data.vocabulary import END, UNKNOWN, Vocabulary
 from unrolled.errors import SettingError
 from unrolled.layers.state import State
@@ -104,8 +107,12 @@ def first_word(text: str) -> tuple[str, bool]:
     text = text.lstrip()
     if not text or not _inside(text[0]):
         return text[:1], bool(text)
+    if _unspaced().match(text):
+        return text[0], True
     place = 1
     while place < len(text):
+        if _unspaced().match(text[place]):
+            return text[:place], True
         if _inside(text[place]):
             place += 1
         elif not _joins(text, place):
@@ -120,6 +127,12 @@ def first_word(text: str) -> tuple[str, bool]:
 def _inside(character: str) -> bool:
     """Letters with their combining marks, and digits."""
     return character.isalnum() or unicodedata.category(character)[0] == "M"
+
+
+@cache
+def _unspaced() -> re.Pattern[str]:
+    """A character of a script that puts no blanks between words: a word, as in vocabularies of words."""
+    return re.compile(f"[{UNSPACED}]")
 
 
 def _joins(text: str, place: int) -> bool:
