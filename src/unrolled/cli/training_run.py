@@ -20,7 +20,7 @@ MODEL = Group("Model", sort_key=1)
 TRAINING = Group("Training", sort_key=2)
 RESERVOIR = Group("Reservoir", sort_key=3)
 DATA = Group("Data", sort_key=4)
-RUN = Group("Run", sort_key=5)
+RUN = Group("Run", sort_key=6)
 
 
 def options_of(*groups: type[Settings]) -> list[str]:
