@@ -45,6 +45,18 @@ def test_a_loaded_model_computes_the_same_bits(tmp_path, settings):
     assert not loaded.training
 
 
+@pytest.mark.parametrize("settings", [{"hidden_size": 4}, {"hidden_size": 6, "projection": 4}], ids=str)
+def test_tied_weights_are_written_once_and_tied_again(tmp_path, settings):
+    model = build(**settings, embedding_size=4, tied=True)
+    save_model(model, tmp_path)
+    written = load_file(tmp_path / "model.safetensors")
+    assert sum(tensor.numel() for tensor in written.values()) == model.number_of_parameters
+    loaded = load_model(tmp_path, LanguageModel)
+    assert loaded.output.weight is loaded.embedding.weight
+    tokens = torch.tensor([[1, 2], [3, 4]])
+    assert torch.equal(loaded(tokens)[0], model(tokens)[0])
+
+
 def test_a_cell_of_ones_own_travels_as_its_equations(tmp_path):
     model = build(Cell.from_text(OWN).set(leak=0.25))
     save_model(model, tmp_path)

@@ -125,7 +125,7 @@ def by_hand(network, windows, settings):
         "rmsprop": lambda *given, **more: torch.optim.RMSprop(*given, momentum=settings.momentum, **more),
     }
     optimizer = kinds[settings.optimizer](network.parameters(), lr=1.0, weight_decay=settings.weight_decay)
-    highest = settings.learning_rate or {"adam": 0.004, "sgd": 1.0, "rmsprop": 0.001}[settings.optimizer]
+    highest = settings.learning_rate or {"adam": 0.004, "sgd": 4.0, "rmsprop": 0.004}[settings.optimizer]
     after, state = [], None
     for update, (inputs, targets) in enumerate(windows):
         if state is not None:

@@ -78,6 +78,10 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_callers_random_numbers
         {"model": {"layers": 2}},
         {"model": {"embedding": 4}},
         {"model": {"initialise": "chrono:50"}},
+        {"model": {"projection": 3}},
+        {"model": {"adaptive": "5,9"}},
+        {"model": {"dropout_output": 0.4}},
+        {"model": {"dropconnect": 0.4}},
         {"data": {"validation": 0.31}},
         {"data": {"minimum_count": 50}},
         {"steps": 7},
@@ -88,12 +92,70 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_callers_random_numbers
         {"warmup": 2},
         {"clip": 0.01},
         {"seed": 3},
+        {"weight_decay": 0.5},
+        {"optimizer": "sgd"},
+        {"optimizer": "rmsprop"},
+        {"schedule": "constant"},
+        {"variable_steps": True},
+        {"ar": 2.0},
+        {"tar": 2.0},
     ],
     ids=str,
 )
 def test_every_setting_changes_the_result(text, tmp_path, usual, change):
     after = weights(train(text, tmp_path, "other", **change))
     assert usual.shape != after.shape or not torch.equal(usual, after)
+
+
+@pytest.mark.parametrize(
+    ("base", "change"),
+    [
+        ({"model": {"embedding": 8}}, {"model": {"tied": True}}),
+        ({"model": {"embedding": 8}}, {"model": {"dropout_embedding": 0.4}}),
+        ({"model": {"embedding": 8}}, {"model": {"dropout_input": 0.4}}),
+        ({"model": {"layers": 2}}, {"model": {"dropout": 0.4}}),
+        ({"optimizer": "sgd"}, {"momentum": 0.5}),
+        ({"optimizer": "sgd"}, {"weight_decay": 0.5}),
+        ({"optimizer": "rmsprop"}, {"momentum": 0.5}),
+    ],
+    ids=str,
+)
+def test_every_setting_that_goes_with_another_changes_the_result(text, tmp_path, base, change):
+    both = {**base, **change, "model": {**base.get("model", {}), **change.get("model", {})}}
+    before, after = (
+        weights(train(text, tmp_path, name, **settings)) for name, settings in (("a", base), ("b", both))
+    )
+    assert before.shape != after.shape or not torch.equal(before, after)
+
+
+def test_averaging_changes_the_model_that_is_kept(text, tmp_path):
+    def kept(name, **settings):
+        run = train(text, tmp_path, name, validate_every=6, **settings)
+        return torch.cat([p.detach().flatten() for p in load_model(run.path).parameters()])
+
+    assert not torch.equal(kept("a"), kept("b", average="always"))
+
+
+@pytest.mark.parametrize("model", [{}, {"dropout_output": 0.5, "dropconnect": 0.5}], ids=str)
+def test_what_is_drawn_while_it_trains_depends_on_the_seed_alone(text, tmp_path, model):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first = train(text, tmp_path, "a", model=model, variable_steps=True)
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(weights(first), weights(train(text, tmp_path, "b", model=model, variable_steps=True)))
+
+
+def test_a_preset_is_written_down_and_gives_way_to_what_is_set(text, tmp_path):
+    run = train(text, tmp_path, preset="awd", data={"unit": "character"}, batch=2)
+    config = tomllib.loads((run.path / "config.toml").read_text())
+    assert (config["model"]["cell"], config["model"]["layers"], config["model"]["hidden"]) == ("lstm", 3, 8)
+    assert (config["training"]["batch"], config["training"]["ar"], config["training"]["preset"]) == (
+        2,
+        2,
+        "awd",
+    )
+    assert config["data"]["unit"] == "character"
 
 
 def test_the_same_settings_give_the_same_result(text, tmp_path, usual):

@@ -66,7 +66,7 @@ def test_steps_by_their_formulas(name, formula, momentum, decay):
     np.testing.assert_allclose(found, formula(rates, decay, momentum), rtol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "rate"), [("adam", 0.004), ("sgd", 1.0), ("rmsprop", 0.001)])
+@pytest.mark.parametrize(("name", "rate"), [("adam", 0.004), ("sgd", 1.0), ("rmsprop", 0.004)])
 def test_the_first_rate_is_that_of_the_settings(name, rate):
     weight = nn.Parameter(torch.zeros(1))
     assert optimizer_of([weight], CourseSettings(optimizer=name)).param_groups[0]["lr"] == rate

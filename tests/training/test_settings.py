@@ -54,9 +54,9 @@ def test_values_out_of_range_get_one_line_with_the_option(group, values, message
 
 
 def test_the_learning_rate_that_is_usual_depends_on_the_optimizer_and_on_the_task():
-    assert [FitSettings(optimizer=name).rate for name in ("adam", "sgd", "rmsprop")] == [0.004, 1.0, 0.001]
+    assert [FitSettings(optimizer=name).rate for name in ("adam", "sgd", "rmsprop")] == [0.004, 4.0, 0.004]
     assert FitSettings(optimizer="sgd", learning_rate=3).rate == 3
-    assert (TagSettings().rate, TagSettings(optimizer="sgd").rate) == (0.003, 1.0)
+    assert [TagSettings(optimizer=name).rate for name in ("adam", "sgd", "rmsprop")] == [0.003, 1.0, 0.003]
     for group, usual in ((ClassifySettings, 0.004), (ForecastSettings, 0.004), (TagSettings, 0.003)):
         assert group().chosen(100).learning_rate == usual
         assert group(learning_rate=0.5).chosen(100).learning_rate == 0.5

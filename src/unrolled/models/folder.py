@@ -44,7 +44,12 @@ def save_model(model: Kept, folder: str | Path) -> None:
     folder = Path(folder)
     description = _describe(model)
     vocabulary = model.contents
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    again = _written_once(model)
+    tensors = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+        if name not in again
+    }
     # The weights carry the mark of the architecture they belong to: three files cannot be renamed at once.
     weights = save(tensors, metadata={"belongs_to": _mark(description, vocabulary)})
     write_atomically(folder / VOCABULARY, _as_json(vocabulary))
@@ -201,6 +206,9 @@ def _incomplete(path: Path) -> FolderError:
 
 def _fill(model: Kept, tensors: dict[str, Tensor], path: Path) -> None:
     expected = model.state_dict()
+    tensors = tensors | {
+        name: tensors[first] for name, first in _written_once(model).items() if first in tensors
+    }
     for name in sorted(expected.keys() | tensors.keys()):
         want, have = _shape(expected.get(name)), _shape(tensors.get(name))
         if want != have:
@@ -209,6 +217,15 @@ def _fill(model: Kept, tensors: dict[str, Tensor], path: Path) -> None:
                 "together, or train again"
             )
     model.load_state_dict(tensors)
+
+
+def _written_once(model: Kept) -> dict[str, str]:
+    """Other names of parameters that have several, such as tied weights, and the name they are written under."""
+    first: dict[int, str] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        first.setdefault(id(parameter), name)
+    every = model.named_parameters(remove_duplicate=False)
+    return {name: first[id(parameter)] for name, parameter in every if first[id(parameter)] != name}
 
 
 def _shape(tensor: Tensor | None) -> str:

@@ -28,7 +28,6 @@ from unrolled.training.fit import fit
 from unrolled.training.objectives import NextSymbol, perplexity
 from unrolled.training.plan import counted, planned
 from unrolled.training.presets import with_preset
-from unrolled.training.presets import with_preset
 from unrolled.training.run_folder import RunFolder
 from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
 

@@ -126,7 +126,7 @@ class CourseSettings(Settings):
     learning_rate: float | None = Field(
         None,
         gt=0,
-        description="Highest step size. [default: 0.004 with adam, 1 with sgd, 0.001 with rmsprop]",
+        description="Highest step size. [default: 0.004 with adam, 1 with sgd, 0.004 with rmsprop]",
     )
     schedule: Literal["cosine", "plateau", "constant"] = Field(
         "cosine",
@@ -167,7 +167,7 @@ class CourseSettings(Settings):
         0, ge=0, lt=2**63, description="Fixes the first weights and all that is drawn; same seed, same run."
     )
 
-    rates: ClassVar[dict[Optimizer, float]] = {"adam": 0.004, "sgd": 1.0, "rmsprop": 0.001}
+    rates: ClassVar[dict[Optimizer, float]] = {"adam": 0.004, "sgd": 1.0, "rmsprop": 0.004}
     """Learning rates where none is set."""
 
     @model_validator(mode="after")
@@ -226,12 +226,19 @@ class FitSettings(CourseSettings):
         description="Set what is not set otherwise: `small` learns a text of a megabyte in ten minutes on two cores, "
         "`awd` is an LSTM regularised as by Merity et al. 2018, for words.",
     )
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        description="Highest step size. [default: 0.004 with adam, 4 with sgd, 0.004 with rmsprop]",
+    )
     probe: int | None = Field(
         None,
         ge=1,
         description="Every so many updates the gradient flow and the spectra are measured; `unrolled inspect` draws "
         "their course. Without, never. What is learned stays the same.",
     )
+
+    rates: ClassVar[dict[Optimizer, float]] = {**CourseSettings.rates, "sgd": 4.0}
 
     @property
     def update_limit(self) -> int | None:

@@ -59,13 +59,13 @@ class TagSettings(TaskSettings):
     learning_rate: float | None = Field(
         None,
         gt=0,
-        description="Highest step size. [default: 0.003 with adam, 1 with sgd, 0.001 with rmsprop]",
+        description="Highest step size. [default: 0.003 with adam, 1 with sgd, 0.003 with rmsprop]",
     )
     validation: float = Field(
         0.1, ge=0, lt=1, description="Share of the sequences kept out to validate on; 0 keeps the last model."
     )
 
-    rates: ClassVar[dict[Optimizer, float]] = {**TaskSettings.rates, "adam": 0.003}
+    rates: ClassVar[dict[Optimizer, float]] = {**TaskSettings.rates, "adam": 0.003, "rmsprop": 0.003}
 
     def chosen(self, sequences: int) -> Self:
         """As for other tasks, but with smaller batches: a sentence has as many targets as words."""
