@@ -54,7 +54,8 @@ class Constraint:
         elif vocabulary.unit == "word":
             self.automaton = AfterBlank(automaton)
         self.start: State = self.automaton.start
-        self._beginnings = _tree(vocabulary.texts)
+        self._texts = vocabulary.texts
+        self._beginnings = _tree(self._texts)
         self._masks: dict[State, Tensor] = {}
         self._alive = self._reach_match()
         if self._alive is not None and self.start not in self._alive:
@@ -81,7 +82,7 @@ class Constraint:
 
     def advance(self, state: State, symbol: int) -> State:
         """The state after a symbol that the mask allows."""
-        for character in self.vocabulary.texts[symbol]:
+        for character in self._texts[symbol]:
             state = self.automaton.step(state, character)
         return state
 
@@ -89,7 +90,7 @@ class Constraint:
         """Writes symbols exactly as the automaton reads them, words too, whose blanks otherwise depend on what they
         stand beside; the blank before the first word only if the text `goes_on` behind a prompt."""
         if self.vocabulary.unit == "word":
-            return _Words(self.vocabulary.texts, goes_on)
+            return _Words(self._texts, goes_on)
         return self.vocabulary.writer()
 
     def complete(self, state: State) -> bool:
