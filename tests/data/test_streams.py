@@ -97,3 +97,37 @@ def test_a_stream_shorter_than_its_rows_is_refused():
         Stream(np.arange(3), batch=0)
     with pytest.raises(SettingError, match="at least one step"):
         list(Stream(np.arange(3), batch=1).windows(0))
+
+
+def test_lengths_of_windows_are_taken_as_they_are_given():
+    tokens = np.arange(2, 25)
+    drawn = iter([3, 1, 5])
+    windows = list(Stream(tokens, batch=2).windows(4, drawn))
+    # Rows of 12 and 11 symbols; when no more lengths come, 4 again.
+    assert [len(inputs) for inputs, _ in windows] == [3, 1, 5, 3]
+    targets = torch.cat([y for _, y in windows])
+    assert targets.T[targets.T != IGNORED].tolist() == tokens.tolist()
+    plain = torch.cat([x for x, _ in Stream(tokens, batch=2).windows(4)])
+    assert torch.equal(torch.cat([x for x, _ in windows]), plain)
+
+
+def test_no_length_is_drawn_that_is_not_used():
+    drawn = iter([5, 5, 7])
+    list(Stream(np.arange(2, 12), batch=1).windows(4, drawn))
+    assert next(drawn) == 7
+
+
+def test_a_length_below_one_is_refused():
+    with pytest.raises(SettingError, match="at least one step, got 0"):
+        list(Stream(np.arange(2, 12), batch=1).windows(4, iter([0])))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32])
+def test_small_integers_of_a_file_give_the_same_windows(tmp_path, kind):
+    tokens = np.random.default_rng(0).integers(1, 250, 640)
+    tokens.astype(kind).tofile(tmp_path / "ids")
+    mapped = np.memmap(tmp_path / "ids", kind, "r")
+    pairs = zip(Stream(mapped, 3, (7,)).windows(50), Stream(tokens, 3, (7,)).windows(50), strict=True)
+    for (inputs, targets), (expected, wanted) in pairs:
+        assert inputs.dtype == targets.dtype == torch.int64
+        assert torch.equal(inputs, expected) and torch.equal(targets, wanted)

@@ -54,12 +54,13 @@ class _Decoder:
 
     def texts(self, start: bytes, chunks: Iterator[bytes]) -> Iterator[str]:
         first = True
-        for chunk, last in _with_last(start, chunks):
-            text = self._text(chunk, last, chunks)
+        stream = _with_last(start, chunks)
+        for chunk, last in stream:
+            text = self._text(chunk, last, stream)
             yield text.removeprefix("\ufeff") if first else text
             first = first and not text
 
-    def _text(self, chunk: bytes, last: bool, behind: Iterator[bytes]) -> str:
+    def _text(self, chunk: bytes, last: bool, behind: Iterator[tuple[bytes, bool]]) -> str:
         state = self.decoder.getstate()
         if b"\0" in chunk and not self.encoding.startswith(("utf-16", "utf-32")):
             raise self._nul(chunk)
@@ -76,10 +77,12 @@ class _Decoder:
         self.lines += text.count("\n")
         return text
 
-    def _look_for_nul(self, chunk: bytes, behind: Iterator[bytes], error: UnicodeDecodeError) -> None:
+    def _look_for_nul(
+        self, chunk: bytes, behind: Iterator[tuple[bytes, bool]], error: UnicodeDecodeError
+    ) -> None:
         """A file that holds NUL further on is no text in any encoding, which is the better reason to refuse it."""
         place = self.bytes, self.lines
-        for later in behind:
+        for later, _ in behind:
             self.bytes, self.lines, chunk = self.bytes + len(chunk), self.lines + chunk.count(b"\n"), later
             if b"\0" in chunk:
                 raise self._nul(chunk) from error

@@ -7,14 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from unrolled.data.borders import border
 from unrolled.data.corpus import Corpus, Part, Piece
-from unrolled.data.encoding import Store, coming_whole, encode_whole
+from unrolled.data.encoding import Store, encoded_parts
 from unrolled.data.fitting import Fitted, fit_vocabulary
 from unrolled.data.text_settings import DataSettings
-from unrolled.data.vocabulary import END, SPECIAL, UNKNOWN, StoredIds, Vocabulary
+from unrolled.data.vocabulary import END, UNKNOWN, StoredIds, Vocabulary
 from unrolled.errors import DataError
 
 _LISTED, _LONG = 8, 24
@@ -153,18 +151,14 @@ class _Encoded:
 
 
 def _encoded(vocabulary: Vocabulary, pieces: Iterable[Piece], listed: bool = False) -> _Encoded:
-    """Encode a part; with `listed` what is read as `<unk>` is counted, for which the text is cut once more."""
+    """Encode a part; with `listed` what is read as `<unk>` is counted."""
     store, unseen, known, unknown = Store(len(vocabulary)), Counter[str](), 0, False
-    for text, ended in coming_whole(vocabulary, pieces):
-        ids = encode_whole(vocabulary, text, ended)
+    for text, ids in encoded_parts(vocabulary, pieces):
         store.add(ids)
         known += int((ids > END).sum())
-        where = np.flatnonzero(ids == UNKNOWN)
-        unknown = unknown or len(where) > 0
-        if listed and len(where):
-            split = vocabulary.split(text)
-            unseen.update(vocabulary.key(split[i]) for i in where.tolist())
-    del unseen[SPECIAL[UNKNOWN]]
+        if UNKNOWN in ids:
+            unknown = True
+            unseen.update(vocabulary.missing(text) if listed else ())
     return _Encoded(store.array(), known, unknown, unseen)
 
 

@@ -39,17 +39,23 @@ def encode_pieces(vocabulary: Vocabulary, pieces: Iterable[Piece]) -> Iterator[I
         >>> [ids.tolist() for ids in encode_pieces(vocabulary, [Piece("a", "hola", True), Piece("b", "ah", False)])]
         [[3, 5, 4, 2, 1], [2, 3]]
     """
+    return (ids for _, ids in encoded_parts(vocabulary, pieces))
+
+
+def encoded_parts(vocabulary: Vocabulary, pieces: Iterable[Piece]) -> Iterator[tuple[str, Ids]]:
+    """Each part with its text, as `coming_whole` cuts it."""
+    open_line = False  # whether something stands before the text in its line or sentence
     for text, ended in coming_whole(vocabulary, pieces):
-        yield encode_whole(vocabulary, text, ended)
-
-
-def encode_whole(vocabulary: Vocabulary, text: str, ended: bool) -> Ids:
-    """The indices of a text; where it ended, `<eos>` is the last of them."""
-    ids = vocabulary.encode(text)
-    if not ended or (vocabulary.ends != "text" and len(ids) and ids[-1] == END):
-        return ids
-    # Lines and sentences without anything in them are passed over, and so is a text of them.
-    return ids if vocabulary.ends != "text" and not len(ids) else np.append(ids, END)
+        ids = vocabulary.encode(text)
+        if vocabulary.ends == "line" and open_line and text.startswith("\n"):
+            ids = np.insert(ids, 0, END)
+        if len(ids):
+            open_line = bool(ids[-1] != END)
+        # Lines and sentences without anything in them are passed over, and so is a text of them.
+        if ended and (open_line or vocabulary.ends == "text"):
+            ids = np.append(ids, END)
+        open_line = open_line and not ended
+        yield text, ids
 
 
 class Store:

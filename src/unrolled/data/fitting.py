@@ -42,7 +42,7 @@ def fit_vocabulary(unit: Unit, training: Part) -> Fitted:
     empty = _without_symbols(unit)
     counts: Counter[str] = Counter()
     for text, _ in coming_whole(empty, training):
-        counts.update(empty.counted(text))
+        counts.update(empty.count(text))
     return Fitted(empty.of(counts, unit.minimum_count, unit.size), counts)
 
 

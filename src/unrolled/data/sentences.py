@@ -13,10 +13,10 @@ _WORD_BEFORE = re.compile(r"(\w[\w.]*)\.\s*\Z")
 _LOOKED_BACK = 20
 _ABBREVIATIONS = frozenset(
     """
-    mr mrs ms dr prof st vs etc e.g i.e no jr sr fig vol
-    sra srta ud uds dña pág págs núm av ej p.ej ee.uu
+    mr mrs ms dr prof st vs etc e.g i.e jr sr fig vol
+    sra srs sres srta dra dras drs ud uds dña pág págs núm av ej p.ej ee.uu
     dr.a sr.a exmo exma pg art
-    т ін ім вул р рр ст гр грн тис млн див напр т.д т.п т.зв проф акад
+    т зв ін ім вул р рр ст гр грн тис млн див напр т.д т.п т.зв проф акад
     """.split()
 )
 """Words with a full stop behind which no sentence ends; in Spanish, Portuguese, Ukrainian and English."""

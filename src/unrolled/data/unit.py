@@ -16,6 +16,7 @@ NAMES = "character, word, byte, bpe (byte pairs), 2-gram, 3-gram, ..."
 _NGRAM = re.compile(r"([1-9]\d*)-grams?")
 BYTE_PAIRS = 8000
 """Byte pairs of a vocabulary whose size is not given."""
+_BYTES = 256
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ class Unit:
         if self.kind == "byte" and (self.size is not None or self.minimum_count > 1):
             option = "--minimum-count" if self.size is None else "--vocabulary"
             raise SettingError(f"--unit byte always has 256 symbols, so {option} means nothing; leave it out")
+        if self.kind == "bpe" and self.size is not None and self.size < _BYTES:
+            raise SettingError(
+                f"--vocabulary must be at least {_BYTES} with --unit bpe, one for every byte, got {self.size}"
+            )
 
     @property
     def kind(self) -> Kind:

@@ -142,8 +142,9 @@ class Vocabulary(ABC):
         if self.ends == "sentence":
             place = next(sentences_end(text, backwards=True), 0)
             return place if place or len(text) < LONGEST else self.whole_part(text)
-        if self.ends == "line" and "\n" in text:
-            return text.rindex("\n") + 1
+        if self.ends == "line":
+            line = text.rfind("\n") + 1
+            return line if line or len(text) < LONGEST else self.whole_part(text)
         return self.whole_part(text)
 
     def whole_part(self, text: str) -> int:
@@ -155,9 +156,9 @@ class Vocabulary(ABC):
         writer = self.writer()
         return "".join([writer.write(int(i)) for i in ids]) + writer.end()
 
-    def key(self, piece: str) -> str:
-        """The symbol that a piece of text is read as, if the vocabulary has it."""
-        return piece
+    def missing(self, text: str) -> Iterable[str]:
+        """The symbols that `text` asks for and the vocabulary does not have, one for each `<unk>` that is read."""
+        return ()
 
     def unseen(self, text: str) -> Sequence[str]:
         """The distinct pieces of `text` that are read as `<unk>`, in order of appearance."""
@@ -255,6 +256,13 @@ class Listed(Vocabulary):
         if self.ends == "text":
             return self.keys(text)
         return chain.from_iterable(self.keys(part) for part, _ in self._parts(text))
+
+    def count(self, text: str) -> Mapping[str, int]:
+        """How often each of them occurs in a text."""
+        return Counter(self.counted(text))
+
+    def missing(self, text: str) -> Iterable[str]:
+        return (key for key in self.counted(text) if key not in self.index)
 
     def encode_part(self, text: str) -> Ids:
         index = self.index

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -19,6 +19,9 @@ from unrolled.errors import DataError, MissingExtra
 
 _PIECES = r"\n| ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|[^\S\n]+(?!\S)|[^\S\n]+"
 """What pairs are joined within: line ends alone, words with the blank before them, numbers, signs, blanks."""
+_AT_ONCE, _LINES = 1 << 18, 50
+"""Characters and lines that are handed over together."""
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _INNER_BLANK = re.compile(r"(?<=\S) (?=\S)")
 
 
@@ -59,7 +62,9 @@ class BytePairs(Vocabulary):
             initial_alphabet=sorted(_BYTE_OF),
             show_progress=False,
         )
-        tokenizer.train_from_iterator((_encodable(text) for text in texts), trainer)
+        # Some hundred of what it is given are held at a time.
+        short = (lines for text in texts for group in _groups(_encodable(text)) for lines in group)
+        tokenizer.train_from_iterator(short, trainer)
         return cls.of(tokenizer.to_str(), ends)
 
     @classmethod
@@ -83,7 +88,11 @@ class BytePairs(Vocabulary):
         return [b"", b"", *_pieces(json.loads(self.tokenizer))]
 
     def encode_part(self, text: str) -> Ids:
-        found = self._tokenizer.encode(_encodable(text), add_special_tokens=False).ids
+        encode = self._tokenizer.encode_batch_fast
+        found: list[int] = []
+        for lines in _groups(_encodable(text)):
+            for encoded in encode(lines, add_special_tokens=False):
+                found += encoded.ids
         return np.array(found, np.int64) + len(SPECIAL)
 
     def split_part(self, text: str) -> list[str]:
@@ -122,6 +131,18 @@ class BytePairs(Vocabulary):
         if found.symbols != symbols:
             raise DataError("a vocabulary of byte pairs must hold the symbols of its tokenizer, got others")
         return found
+
+
+def _groups(text: str) -> Iterator[list[str]]:
+    """The text in pieces of some lines, many at a time: one long text takes the package far longer, and memory."""
+    place = 0
+    while place < len(text):
+        stop = min(place + _AT_ONCE, len(text))
+        if stop < len(text):
+            stop = text.rfind("\n", place, stop) + 1 or text.find("\n", stop) + 1 or len(text)
+        lines = _LINE.findall(text, place, stop)
+        yield ["".join(lines[i : i + _LINES]) for i in range(0, len(lines), _LINES)]
+        place = stop
 
 
 def _tokenizers() -> Any:

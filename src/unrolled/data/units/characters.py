@@ -34,9 +34,10 @@ class Characters(Listed):
     def fitted(cls, texts: Iterable[str], minimum_count: int = 1) -> Characters:
         """The characters that occur at least `minimum_count` times."""
         counts: Counter[str] = Counter()
+        empty = cls(SPECIAL)
         for text in texts:
-            counts.update(text)
-        return cls(SPECIAL).of(counts, minimum_count)
+            counts.update(empty.count(text))
+        return empty.of(counts, minimum_count)
 
     @property
     def unit(self) -> str:
@@ -45,6 +46,15 @@ class Characters(Listed):
     def of(self, counts: Mapping[str, int], minimum_count: int = 1, size: int | None = None) -> Self:
         found = super().of(counts, minimum_count, size)
         return type(self)(SPECIAL + tuple(sorted(found.symbols[2:])), self.ends)
+
+    def count(self, text: str) -> Mapping[str, int]:
+        if self.ends == "sentence":  # line ends inside them become blanks
+            return super().count(text)
+        numbers = np.bincount(_code_points(text))
+        counts = {chr(code): int(numbers[code]) for code in np.flatnonzero(numbers).tolist()}
+        if self.ends == "line":
+            counts.pop("\n", None)
+        return counts
 
     @cached_property
     def _codes(self) -> tuple[NDArray[np.uint32], Ids]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from unrolled.data.vocabulary import END, Writer
 
-_CLOSING = frozenset(".,;:!?…)]}»›”’%‰°′″、。，；：！？」』）】》〉")
+_CLOSING = frozenset(".,;:!?…)]}»›”’%‰′″、。，；：！？」』）】》〉")
 _OPENING = frozenset("([{«‹„‚‘¿¡#$£¥「『（【《〈")
-_JOINING = frozenset("/\\_@\n")
+_JOINING = frozenset("/\\_@°\n")
 """No blank on either side."""
 _STRAIGHT = frozenset("\"'`")
 """Quotes that open and close in turn; so does “, which closes what „ opened."""

@@ -66,6 +66,7 @@ class Words(Listed):
         return map(self.key, pieces) if self.lower or self.digits else pieces
 
     def key(self, piece: str) -> str:
+        """The symbol that a word is read as."""
         if self.lower:
             piece = piece.lower()
         return _DIGIT.sub("0", piece) if self.digits else piece
