@@ -134,7 +134,9 @@ def _differentiated(
     """The losses times `scale`, and the gradients of their sum where `needed`."""
     losses = x.new_empty(len(x))
     of_x = x.new_empty(x.shape) if needed[0] else None
-    of_weight = weight.new_zeros(weight.shape) if needed[1] else None
+    of_weight = weight.new_empty(weight.shape) if needed[1] else None
+    if of_weight is not None and not len(x):
+        of_weight.zero_()
     of_bias = bias.new_zeros(bias.shape) if bias is not None and needed[2] else None
     less_one = scale.new_full((len(x), 1), -1)
     for rows, logits in _chunks(x, weight, bias):
@@ -146,7 +148,7 @@ def _differentiated(
         if of_x is not None:
             torch.mm(difference, weight, out=of_x[rows])
         if of_weight is not None:
-            of_weight.addmm_(difference.t(), x[rows])
+            of_weight.addmm_(difference.t(), x[rows], beta=min(rows.start, 1))  # the first chunk overwrites
         if of_bias is not None:
             of_bias += difference.sum(0)
     return _scaled(losses, scale), [of_x, of_weight, of_bias]
