@@ -41,10 +41,32 @@ def test_a_limit_of_any_kind_takes_the_place_of_the_presets():
 def test_what_suits_a_choice_of_the_preset_is_left_out_with_another():
     found = with_preset(FitSettings(optimizer="adam"), "awd")
     assert (found.rate, found.weight_decay, found.average) == (0.004, 0, "triggered")
+    assert with_preset(FitSettings(optimizer="adam"), "small").rate == PRESETS["small"]["learning_rate"]
     assert with_preset(FitSettings(optimizer="sgd"), "awd").rate == PRESETS["awd"]["learning_rate"]
     assert with_preset(FitSettings(optimizer="adam", learning_rate=0.5), "awd").rate == 0.5
     assert with_preset(DataSettings(unit="byte"), "awd") == DataSettings(unit="byte")
     assert with_preset(DataSettings(lower=True, unit="word"), "awd").minimum_count == 2
+
+
+def test_settings_are_checked_together_when_the_preset_is_there():
+    model = with_preset(ModelSettings(dropout=0.1), "awd")
+    assert (model.dropout, model.layers) == (0.1, 3)
+    training = with_preset(FitSettings(preset="awd", momentum=0.5, average_after=2), "awd")
+    assert (training.momentum, training.average_after) == (0.5, 2)
+    for one, name in ((ModelSettings(dropout=0.2), None), (ModelSettings(layers=1), "awd")):
+        with pytest.raises(SettingError, match="^--dropout is between layers, and there is one; use"):
+            with_preset(one, name)
+    for settings in ({"momentum": 0.5}, {"average_after": 2}):
+        waiting = FitSettings(preset="small", **settings)
+        with pytest.raises(SettingError, match="leave it out"):
+            with_preset(waiting, "small")
+
+
+def test_what_a_preset_made_stays_what_it_is():
+    """As from the settings a run has written down."""
+    for group in GROUPS:
+        once = with_preset(group(), "awd")
+        assert with_preset(group(**once.model_dump(exclude_none=True)), "awd") == once
 
 
 def test_the_recipe_is_that_of_the_paper():

@@ -38,11 +38,6 @@ from unrolled.training.tag_settings import TagSettings
         (ModelSettings, {"adaptive": "20,10"}, "^--adaptive must be whole numbers that rise, .* got 20,10"),
         (ModelSettings, {"adaptive": "many"}, "^--adaptive must be whole numbers that rise, .* got many"),
         (ModelSettings, {"adaptive": ""}, "^--adaptive must be whole numbers that rise"),
-        (
-            ModelSettings,
-            {"dropout": 0.2},
-            "^--dropout is between layers, and there is one; use --dropout-output 0.2",
-        ),
         (ModelSettings, {"hidden": -3}, "--hidden must be greater than or equal to 1, got -3"),
         (DataSettings, {"validation": 1}, "--validation must be less than 1, got 1"),
     ],

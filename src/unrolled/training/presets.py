@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from unrolled.data.settings import Settings
+from unrolled.training.settings import CourseSettings, ModelSettings
 
 Group = TypeVar("Group", bound=Settings)
 
@@ -36,6 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "warmup": 0,
         "clip": 0.25,
         "average": "triggered",
+        "patience": 20,
         "batch": 20,
         "steps": 70,
         "variable_steps": True,
@@ -67,23 +69,33 @@ def with_preset(settings: Group, name: str | None) -> Group:
     """The settings, with those of a preset where the person has set nothing.
 
     A limit of the person's takes the place of the preset's, of whatever kind it is. What suits a preset's choice only,
-    such as the learning rate of its optimizer, is left out where the person has chosen otherwise.
+    such as the learning rate of its optimizer, is left out where the person has chosen otherwise. Without a name the
+    settings stay what they are.
+
+    Raises:
+        SettingError: settings that would change nothing beside the others.
 
     Example:
-        >>> from unrolled.training.settings import ModelSettings
         >>> model = with_preset(ModelSettings(hidden=100), "awd")
         >>> model.cell, model.hidden, model.layers
         ('lstm', 100, 3)
 
     Paper: Merity et al. 2018, Regularizing and optimizing LSTM language models, arXiv:1708.02182 (awd).
     """
-    if name is None:
-        return settings
+    found = settings if name is None else type(settings)(**_values(settings, PRESETS[name]))
+    if isinstance(found, ModelSettings | CourseSettings):
+        found.check_together()
+    return found
+
+
+def _values(settings: Settings, preset: dict[str, Any]) -> dict[str, Any]:
+    """What is set by the person, and by the preset where the person has said nothing."""
+    fields = type(settings).model_fields
     given = {field: getattr(settings, field) for field in settings.model_fields_set}
-    usual = {field: value for field, value in PRESETS[name].items() if field in type(settings).model_fields}
+    usual = {field: value for field, value in preset.items() if field in fields}
     left_out = set(_LIMITS) if given.keys() & set(_LIMITS) else set()
     for choice, belonging in _BELONG.items():
-        if given.get(choice, usual.get(choice)) != usual.get(choice):
+        if choice in given and given[choice] != usual.get(choice, fields[choice].default):
             left_out |= set(belonging)
     kept = {field: value for field, value in usual.items() if field not in left_out}
-    return type(settings)(**{**kept, **given})
+    return {**kept, **given}

@@ -80,14 +80,17 @@ class ModelSettings(Settings):
         _cutoffs(text)
         return text
 
-    @model_validator(mode="after")
-    def _check_layers(self) -> Self:
+    def check_together(self) -> None:
+        """Refuse what would change nothing; of settings to which a preset has been applied, if there is one.
+
+        Raises:
+            SettingError: dropout between layers where there is one.
+        """
         if self.dropout and self.layers == 1:
             raise SettingError(
                 f"--dropout is between layers, and there is one; use --dropout-output {self.dropout:g} or --layers 2, "
                 "with --dropout 0 for one layer"
             )
-        return self
 
     @property
     def cutoffs(self) -> tuple[int, ...]:
@@ -156,7 +159,7 @@ class CourseSettings(Settings):
     average: Literal["none", "triggered", "always"] = Field(
         "none",
         description="Judge and keep the mean of the weights behind all updates: of all, or from the validation on that "
-        "was worse than the best of those some time ago. From then on `plateau` takes no more stairs.",
+        "was worse than the best of those some time ago; behind that one `plateau` takes no more stairs.",
     )
     average_after: int = Field(
         5,
@@ -171,7 +174,18 @@ class CourseSettings(Settings):
     """Learning rates where none is set."""
 
     @model_validator(mode="after")
-    def _check_course(self) -> Self:
+    def _check_unless_preset(self) -> Self:
+        # What a preset will set is not there yet; `with_preset` checks then.
+        if getattr(self, "preset", None) is None:
+            self.check_together()
+        return self
+
+    def check_together(self) -> None:
+        """Refuse what would change nothing.
+
+        Raises:
+            SettingError: an option of another optimizer, schedule or kind of averaging than the one chosen.
+        """
         if self.optimizer == "adam":
             self.refuse(["momentum"], "is of sgd and rmsprop, and adam has its own")
         if self.schedule != "plateau":
@@ -183,7 +197,6 @@ class CourseSettings(Settings):
             )
         if self.average != "triggered":
             self.refuse(["average_after"], "is of --average triggered")
-        return self
 
     @property
     def rate(self) -> float:
