@@ -115,11 +115,12 @@ def _language(
 
     (first, _), *rest = _named([run, *others]).items()
     models = {first: model} | {name: load_model(folder, LanguageModel) for name, folder in rest}
+    _check_units(models)
     runs = {first: trained_run(run)} | {name: trained_run(folder) for name, folder in rest}
     chosen = _chosen(model, runs[first], text, file, characters)
     for name, one in models.items():
         said = f"for {name} the text" if others else "the text"
-        warn_unseen(said, one.vocabulary.unseen(chosen.text))
+        warn_unseen(said, one.vocabulary.unseen(chosen.text), one.vocabulary.unit)
     with Console(stderr=True).status("looking inside") as status:
         return report(
             models,
@@ -128,6 +129,23 @@ def _language(
             runs=runs,
             tell=lambda line: status.update(Text(line)),
             **options,
+        )
+
+
+def _check_units(models: Mapping[str, LanguageModel]) -> None:
+    """All must read texts, and cut them alike: what is compared are places in one text."""
+    from unrolled.errors import SettingError
+
+    units = {name: model.vocabulary.unit for name, model in models.items()}
+    for name, unit in units.items():
+        if unit == "event":
+            raise SettingError(
+                f"{name} is a model of music, and inspect reads texts; use unrolled evaluate or sample"
+            )
+    if len(set(units.values())) > 1:
+        found = ", ".join(f"{name} reads {unit}s" for name, unit in units.items())
+        raise SettingError(
+            f"--other compares models that cut texts alike, got: {found}; inspect them one by one"
         )
 
 

@@ -14,7 +14,7 @@ from unrolled.errors import DataError, SettingError
 from unrolled.inspection.figures import drawing, visible
 from unrolled.inspection.patterns import PATTERNS, Pattern
 from unrolled.inspection.plain import Finding
-from unrolled.inspection.reading import Text, at_rest, call_of, characters_of
+from unrolled.inspection.reading import Text, at_rest, call_of, characters_of, places_of
 from unrolled.inspection.windows import Trajectory
 from unrolled.models.language import LanguageModel
 
@@ -205,14 +205,16 @@ def neurons(
         raise SettingError(
             f"best must be 1 or more and share between 0 and 1, got {best} and {share}. Correct them."
         )
-    if len(text) < 4:
-        raise DataError(f"the text must have 4 symbols or more, got {len(text)}; give a longer one")
-    units, values = activities(model, text)
     characters = characters_of(model, text)
-    split = min(max(2, round(share * len(text))), len(text) - 2)
+    count = len(characters)
+    if count < 4:
+        raise DataError(f"the text must have 4 symbols or more, got {count}; give a longer one")
+    units, values = activities(model, text)
+    places = places_of(model, text)
+    split = min(max(2, round(share * count)), count - 2)
     matches, skipped = {}, []
     for name, pattern in (PATTERNS if patterns is None else patterns).items():
-        wanted = _values_of(name, pattern, text)
+        wanted = _values_of(name, pattern, text)[places]
         if any(part.min() == part.max() for part in (wanted[:split], wanted[split:])):
             skipped.append(name)
             continue

@@ -57,6 +57,22 @@ def as_text(piece: Piece, primed: int = 0, width: int = 72) -> str:
     return "\n\n".join(blocks)
 
 
+def as_chords(piece: Piece) -> str:
+    """A piece in one line: what sounds in each step, `=` where nothing changes, `-` where nothing sounds.
+
+    Example:
+        >>> as_chords(Piece.of([[60, 64], [60, 64], [], [62]]))
+        'C4+E4 = - D4'
+    """
+    words = []
+    for step, notes in enumerate(piece.notes()):
+        same = (
+            step > 0 and not piece.struck[step].any() and (piece.frames[step] == piece.frames[step - 1]).all()
+        )
+        words.append("=" if same and notes else "+".join(map(pitch_name, notes)) or "-")
+    return " ".join(words)
+
+
 def piano_roll_figure(
     piece: Piece, primed: int = 0, grid: int = 1, title: str = "", names: tuple[str, str] = ("given", "drawn")
 ) -> Figure:

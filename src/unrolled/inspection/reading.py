@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unrolled.data.vocabulary import END, UNKNOWN
@@ -71,7 +72,7 @@ def _reading(model: LanguageModel, inputs: Tensor, state: State | None = None) -
     """Symbols (T, B) as a call of the model's layers."""
     begins = inputs == END
     x = inputs if model.embedding is None else model.embedding(inputs).detach()
-    return Call(model.recurrent, x, begins if begins.any() else None, {}, state)
+    return Call(model.recurrent, x, begins if begins.any() and not model.carry else None, {}, state)
 
 
 def symbols_of(model: LanguageModel, text: Text | Tensor) -> tuple[Tensor, Tensor]:
@@ -91,12 +92,32 @@ def symbols_of(model: LanguageModel, text: Text | Tensor) -> tuple[Tensor, Tenso
 
 
 def characters_of(model: LanguageModel, text: Text | Tensor) -> tuple[str, ...]:
-    """Every symbol of a text as a person reads it; an unknown character stays what it was."""
+    """Every symbol of a text as a person reads it; what is unknown stays what it was."""
     _, targets = symbols_of(model, text)
     shown = [model.vocabulary.symbols[i] for i in targets.tolist()]
-    if isinstance(text, str) and len(text) == len(shown):
-        shown = [c if i == UNKNOWN else s for c, s, i in zip(text, shown, targets.tolist(), strict=True)]
+    if isinstance(text, str):
+        pieces = model.vocabulary.split(text)
+        shown = [p if i == UNKNOWN else s for p, s, i in zip(pieces, shown, targets.tolist(), strict=True)]
     return tuple(shown)
+
+
+def places_of(model: LanguageModel, text: str) -> NDArray[np.int64]:
+    """Where in the text the last character of every symbol stands, (n,); of parts of a character, the one before."""
+    places, end = [], 0
+    for piece in model.vocabulary.split(text):
+        found = text.find(piece, end)
+        end = end if found < 0 else found + len(piece)
+        places.append(max(0, end - 1))
+    return np.array(places, dtype=np.int64)
+
+
+def surfaces_of(model: LanguageModel, text: str) -> tuple[str, ...]:
+    """The text in one piece for each symbol, with the blanks before it; a symbol without a place by its name."""
+    found, end = [], 0
+    for symbol, place in zip(characters_of(model, text), places_of(model, text).tolist(), strict=True):
+        found.append(text[end : place + 1] or symbol)
+        end = max(end, place + 1)
+    return tuple(found)
 
 
 @contextmanager

@@ -158,9 +158,10 @@ def surprise(
     found, rank = torch.cat(own).numpy(), torch.cat(ranks).numpy()
     bits = -found / math.log(2)
     guesses, shares = torch.cat(likeliest), torch.cat(likely)
+    between = " " if model.vocabulary.unit in ("word", "event") else ""
 
     def mistake(t: int) -> Mistake:
-        before = "".join(characters[max(0, t - context) : t])
+        before = between.join(characters[max(0, t - context) : t])
         names = [model.vocabulary.symbols[i] for i in guesses[t].tolist()]
         instead = tuple(zip(names, shares[t].tolist(), strict=True))
         return Mistake(t, before, characters[t], float(np.exp(found[t])), float(bits[t]), instead)

@@ -30,6 +30,11 @@ class Report:
     text: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The text in a piece for each symbol; the same for all models."""
+        return next((one.symbols for one in self.models if one.symbols), ())
+
     def to_dict(self) -> dict[str, Any]:
         """Verdicts and numbers by model and page, without matrices."""
         return {
@@ -52,7 +57,7 @@ class Report:
         names = [name for name in TITLES if any(one.page(name) for one in self.models)]
         sections = [_overview(self), *(_section(self, name, figures) for name in names)]
         data = {
-            "text": list(self.text or ""),
+            "text": list(self.symbols),
             "figures": figures,
             "models": [{"name": one.name, **one.views} for one in self.models if one.views],
         }
@@ -156,18 +161,18 @@ def _view(report: Report, name: str) -> Iterator[str]:
         head = f"<h3>{escape(one.name)}</h3>" if len(shown) > 1 else ""
         yield f'<article>{head}<div class="view" data-view="{name}" data-model="{number}"></div>'
         if name == "surprise":
-            yield from _mistakes(one, report.text or "")
+            yield from _mistakes(one, report.symbols)
         yield "</article>"
     yield "</div>"
 
 
-def _mistakes(one: Inspected, text: str) -> Iterator[str]:
+def _mistakes(one: Inspected, symbols: Sequence[str]) -> Iterator[str]:
     assert one.views is not None
     yield '<div class="wide"><table><caption>The least expected symbols</caption>'
     yield "<thead><tr><th>after<th>came<th>bits<th>place</tr></thead><tbody>"
     for mistake in one.views["mistakes"]:
         place = mistake["position"]
-        before, came = seen(text[max(0, place - 24) : place]), seen(text[place])
+        before, came = seen("".join(symbols[max(0, place - 24) : place])[-24:]), seen(symbols[place])
         yield (
             f"<tr><td class=mono><bdi>{escape(before)}</bdi><td class=mono><bdi>{escape(came)}</bdi>"
             f'<td>{mistake["bits"]:.1f}<td><a href="#surprise:{place}">{place:,}</a></tr>'

@@ -13,6 +13,7 @@ from unrolled.inspection.gates import gates
 from unrolled.inspection.gradient_flow import gradient_flow
 from unrolled.inspection.memorization import Memorization, memorization
 from unrolled.inspection.neurons import Neurons, activities, neurons
+from unrolled.inspection.reading import surfaces_of
 from unrolled.inspection.report import verdicts
 from unrolled.inspection.report.dynamics import gates_page, gradient_page, spectrum_page
 from unrolled.inspection.report.figures import titled
@@ -52,15 +53,17 @@ def inspect_language(
     """
     run = run or TrainedRun()
     tell("memorization")
+    symbols = surfaces_of(model, text)
+    count = len(symbols)
     remembered = memorization(
-        model, text, window=min(window, max(1, len(text))) if window > 0 else window, best=best
+        model, text, window=min(window, max(1, count)) if window > 0 else window, best=best
     )
     tell("surprise and neurons")
     surprised = surprise(model, text)
-    followed = neurons(model, text) if len(text) >= _LEAST else Neurons({}, (), 0, 0)
+    followed = neurons(model, text) if count >= _LEAST else Neurons({}, (), 0, 0)
     tell("gradient flow, gates and spectrum")
     pages = [
-        gradient_page(gradient_flow(model, text, lags=min(LAGS, len(text))), run.course),
+        gradient_page(gradient_flow(model, text, lags=min(LAGS, count)), run.course),
         spectrum_page(spectrum(model), run.course),
         gates_page(gates(model, text)),
         Page(
@@ -73,9 +76,9 @@ def inspect_language(
         Page("surprise", verdicts.of_surprise(surprised), verdicts.surprise_numbers(surprised)),
     ]
     tell("truncation")
-    pages.append(_truncation(model, text[:TRUNCATED], run))
+    pages.append(_truncation(model, "".join(symbols[:TRUNCATED]), min(count, TRUNCATED), run))
     views = _views(model, text, remembered, surprised, followed)
-    return Inspected(name, about(model, run), model.cell.text, tuple(pages), views)
+    return Inspected(name, about(model, run), model.cell.text, tuple(pages), views, symbols)
 
 
 def about(model: LanguageModel, run: TrainedRun) -> tuple[tuple[str, str], ...]:
@@ -98,9 +101,9 @@ def _of(found: Neurons) -> tuple[Any, ...]:
     return (titled(found.figure(), "The best unit for each pattern"),) if found.matches else ()
 
 
-def _truncation(model: LanguageModel, text: str, run: TrainedRun) -> Page:
-    extra = {run.steps} if run.steps is not None and run.steps <= len(text) else set()
-    shorter = {k for k in _K2 if k < len(text)} | extra or {1}
+def _truncation(model: LanguageModel, text: str, count: int, run: TrainedRun) -> Page:
+    extra = {run.steps} if run.steps is not None and run.steps <= count else set()
+    shorter = {k for k in _K2 if k < count} | extra or {1}
     found = truncation(model, text, k2=sorted(shorter))
     return Page(
         "truncation",

@@ -33,13 +33,15 @@ class Page:
 
 @dataclass(frozen=True)
 class Inspected:
-    """One model: lines about it (name, value), its equations, its pages, and the arrays its text views draw."""
+    """One model: lines about it (name, value), its equations, its pages, the arrays its text views draw, and the text
+    they stand over, a piece for each symbol."""
 
     name: str
     about: tuple[tuple[str, str], ...]
     equations: str
     pages: tuple[Page, ...]
     views: Mapping[str, Any] | None = None
+    symbols: tuple[str, ...] = ()
 
     def page(self, name: str) -> Page | None:
         """The page of this name, if the model has one."""

@@ -81,14 +81,15 @@ def _validation(run: TrainedRun, characters: int) -> tuple[Document | None, str]
     data = run.config.get("data", {})
     if run.config.get("task") != "lm" or "validation" not in data:
         return None, "the run does not say what it was trained on"
-    paths = run.config.get("paths", [])
+    apart = data.get("validate_on")
+    paths = run.config.get("paths", []) if apart is None else [apart]
     if STANDARD_INPUT in paths:
         return None, "it was trained on standard input"
     try:
         documents = read_texts(paths).documents
     except DataError as error:
         return None, f"its own text was not found: {str(error).partition(';')[0]}"
-    _, kept = split_documents(documents, data["validation"])
+    kept = split_documents(documents, data["validation"])[1] if apart is None else documents
     long = [document for document in kept if len(document.text) >= characters]
     return (long[-1] if long else max(kept, key=lambda document: len(document.text))), ""
 
