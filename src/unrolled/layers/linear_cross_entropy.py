@@ -86,7 +86,7 @@ class LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         """`summed`: the gradients are known now, but for the factor that arrives going backward."""
         ctx.save_for_backward(x, weight, bias, targets, scale)
-        ctx.summed, ctx.gradients = summed, None
+        ctx.gradients = None
         if not summed:
             return _losses(x, weight, bias, targets, scale)
         losses, ctx.gradients = _differentiated(x, weight, bias, targets, scale, ctx.needs_input_grad[:3])
