@@ -63,7 +63,8 @@ def report(
         )
     unseen = {name: model.vocabulary.unseen(text) for name, model in models.items()}
     notes = [
-        f"{name} has never seen these {models[name].vocabulary.unit}s and reads them as <unk>: {' '.join(map(repr, letters))}"
+        f"{name} has never seen these {models[name].vocabulary.unit}s and reads them as <unk>: "
+        f"{' '.join(map(repr, letters))}"
         for name, letters in unseen.items()
         if letters
     ]
