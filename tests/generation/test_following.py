@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from unrolled.data.units.bytes import Bytes
 from unrolled.data.vocabulary import END, SPECIAL, UNKNOWN, Listed, Vocabulary
 from unrolled.errors import SettingError
 from unrolled.generation import following
-from unrolled.generation.following import first_word, next_symbols, next_words, unfinished_word
+from unrolled.generation.following import first_word, next_symbols, next_words, part_read, unfinished_word
 from unrolled.models.language import LanguageModel
 
-WORD = re.compile(r"\s*([a-z]+(?:'[a-z]+)*|[.'])")
+WORD = re.compile(r"\s*([a-zé]+(?:'[a-zé]+)*|[.'\ufffd])")
 EVERYTHING = 10**6
 
 
@@ -41,10 +42,10 @@ def tiny(vocabulary, seed=0):
     return model.eval()
 
 
-def by_enumeration(model, context, kept, required, longest):
-    """P of every word that has ended after `longest` symbols: all sequences of so many, one batch."""
-    size = len(model.vocabulary)
-    every = torch.tensor(list(itertools.product(range(size), repeat=longest))).T
+def by_enumeration(model, context, kept, required, longest, taken=None, shown=str):
+    """P of every word that has ended after `longest` symbols: all sequences of so many (of those taken), one batch."""
+    taken = range(len(model.vocabulary)) if taken is None else taken
+    every = torch.tensor(list(itertools.product(taken, repeat=longest))).T
     before = torch.tensor([END, *context])[:, None].expand(-1, every.shape[1])
     with torch.no_grad():
         logits, _ = model(torch.cat([before, every[:-1]]))
@@ -58,9 +59,10 @@ def by_enumeration(model, context, kept, required, longest):
             continue
         p = np.exp(sum(each))
         spelled += p
+        text = shown(text)
         match = WORD.match(text)
         rest = text[match.end() :] if match else ""
-        if match and (ended or match[1] in ".'" or rest not in ("", "'")):
+        if match and (ended or match[1] in ".'\ufffd" or rest not in ("", "'")):
             words[match[1]] += p
     return {word: p / (spelled if required else 1) for word, p in words.items()}
 
@@ -84,17 +86,43 @@ def test_a_wide_beam_finds_what_enumeration_finds(monkeypatch, text, kept):
         ("ab ", "ab", "", " "),
         ("b.", "b.", "", ""),
         ("bba", "", "", "bba"),
-        ("b xa", "b x", "x", "a"),  # but nothing that is unknown
+        ("b xa", "b x", "x", "a"),  # but nothing that is unknown,
+        ("a c", "a", "", " c"),  # unless it begins something known
     ],
 )
 def test_symbols_of_several_characters_spell_the_word_anew(monkeypatch, text, context, kept, required):
-    model = tiny(Pieces((*SPECIAL, "a", "b", " ", ".", "ab", " a", "b ")))
+    model = tiny(Pieces((*SPECIAL, "a", "b", " ", ".", "ab", " a", "b ", "ca")))
     monkeypatch.setattr(following, "_LONGEST", 4)
     symbols = model.vocabulary.encode(text).tolist()
     symbols = symbols[: len(model.vocabulary.encode(context))]
     expected = by_enumeration(model, symbols, kept, required, 4)
     found = dict(next_words(model, text, k=EVERYTHING, beam=EVERYTHING))
     assert len(found) > 2 and found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(("text", "kept"), [("é ", ""), ("aé", "aé")])
+def test_bytes_are_words_once_their_characters_are_complete(monkeypatch, text, kept):
+    model = tiny(Bytes())
+    taken = [END, *model.vocabulary.encode("éa '").tolist()]
+    others = [i for i in range(len(model.vocabulary)) if i not in taken]
+    model.output.bias.data[others] = -1e9
+    monkeypatch.setattr(following, "_LONGEST", 4)
+
+    def shown(text):
+        return text.encode("latin-1").removesuffix(b"\xc3").decode("utf-8", "replace")
+
+    context, kept = model.vocabulary.encode(text).tolist(), kept.encode().decode("latin-1")
+    expected = by_enumeration(model, context, kept, "", 4, taken, shown)
+    expected.pop("\ufffd", None)  # bytes that are no character are no word
+    found = dict(next_words(model, text, k=EVERYTHING, beam=EVERYTHING))
+    assert any("é" in word for word in found) and found == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_is_spelled_again_is_not_read():
+    model = tiny(Pieces((*SPECIAL, "a", "b", " ", "ab", "ca")))
+    assert part_read(model.vocabulary, "a c") == "a"
+    assert part_read(model.vocabulary, "a x") == "a x"
+    assert part_read(Vocabulary.from_text(["ab "]), "a b") == "a b"
 
 
 def test_the_narrow_beam_finds_the_best_words_with_their_probabilities():

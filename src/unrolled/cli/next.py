@@ -56,12 +56,13 @@ def next_command(
     json
         Print one JSON object instead of bars; probabilities from 0 to 1.
     """
-    from unrolled.generation.following import next_symbols, next_words
+    from unrolled.generation.following import next_symbols, next_words, part_read
     from unrolled.models.folder import load_model
     from unrolled.models.language import LanguageModel
 
     model = load_model(run, LanguageModel)
-    warn_unseen("the text", model.vocabulary.unseen(text), model.vocabulary.unit)
+    seen = text if symbols else part_read(model.vocabulary, text)
+    warn_unseen("the text", model.vocabulary.unseen(seen), model.vocabulary.unit)
     found = next_symbols(model, text, k) if symbols else next_words(model, text, k, beam)
     if json:
         kind = model.vocabulary.unit if symbols else "word"

@@ -32,6 +32,9 @@ _LOOKED_AT = 64
 _OF_BYTES = ("byte", "byte pair")
 """Units whose `texts` are bytes, written as the characters of Latin-1."""
 
+_NO_TEXT = "\N{REPLACEMENT CHARACTER}"
+"""What bytes become that are no character."""
+
 Continuations = list[tuple[str, float]]
 """Texts and their probabilities, the likeliest first."""
 
@@ -208,7 +211,7 @@ class _Search:
         word, complete = first_word(_as_text(self.kept + path, self.vocabulary))
         if symbol != END and (not complete or len(path) < len(self.required)):
             return False
-        if word:
+        if word not in ("", _NO_TEXT) and p > 0:
             self.ended[word] += p
         return True
 
@@ -221,6 +224,12 @@ def _agree(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)
 
 
+def part_read(vocabulary: Vocabulary, text: str) -> str:
+    """What of a text `next_words` reads as it stands; the end of it may be spelled again, in other symbols."""
+    respelled = _as_text(_context(vocabulary, text)[2], vocabulary)
+    return text[: len(text) - len(respelled)]
+
+
 def _context(vocabulary: Vocabulary, text: str) -> tuple[list[int], str, str]:
     """The symbols to read, the part of the unfinished word among them, and the part to be spelled again.
 
@@ -231,10 +240,15 @@ def _context(vocabulary: Vocabulary, text: str) -> tuple[list[int], str, str]:
     tail = text[len(text) - len(word) - text[: len(text) - len(word)][-1:].isspace() :]
     tail = _as_symbols(tail, vocabulary)
     required = ""
-    if max(map(len, vocabulary.texts)) > 1:
-        while symbols and symbols[-1] != UNKNOWN and len(required) < len(tail):
-            longer = vocabulary.texts[symbols[-1]] + required
-            if not tail.endswith(longer):
+    if vocabulary.unit != "word" and max(map(len, vocabulary.texts)) > 1:
+        pieces = vocabulary.split(text)
+        while symbols and len(required) < len(tail):
+            unknown = symbols[-1] == UNKNOWN
+            longer = (pieces[len(symbols) - 1] if unknown else vocabulary.texts[symbols[-1]]) + required
+            # What is unknown alone may be the beginning of something known.
+            if not tail.endswith(longer) or (
+                unknown and not any(_agree(t, longer) for t in vocabulary.texts[2:])
+            ):
                 break
             required = longer
             symbols.pop()
