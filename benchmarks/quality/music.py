@@ -44,20 +44,32 @@ class Entry:
 
 ENTRIES = {
     "gru, small": Entry(
-        8.54, 20_000, {"cell": "gru", "hidden": 41, "dropout_input": 0.2}, 0.3, {"learning_rate": 0.01}
+        8.54,
+        20_000,
+        {"cell": "gru", "hidden": 41, "dropout_input": 0.2},
+        0.3,
+        {"learning_rate": 0.01, "epochs": 25},
     ),
     "lstm, small": Entry(
-        8.67, 20_000, {"cell": "lstm", "hidden": 34, "dropout_input": 0.2}, 0.2, {"learning_rate": 0.01}
+        8.67,
+        20_000,
+        {"cell": "lstm", "hidden": 34, "dropout_input": 0.2},
+        0.2,
+        {"learning_rate": 0.01, "epochs": 25},
     ),
     "tanh, small": Entry(
-        9.10, 20_000, {"cell": "elman", "hidden": 78, "dropout_input": 0.1}, 0.3, {"learning_rate": 0.003}
+        9.10,
+        20_000,
+        {"cell": "elman", "hidden": 78, "dropout_input": 0.1},
+        0.3,
+        {"learning_rate": 0.003, "epochs": 25},
     ),
     "lstm, large": Entry(
         8.45,
         300_000,
-        {"cell": "lstm", "hidden": 170, "dropout_input": 0.3, "dropout_output": 0.3},
+        {"cell": "lstm", "hidden": 80, "dropout_input": 0.2, "dropout_output": 0.2},
         0.3,
-        {"learning_rate": 0.003},
+        {"learning_rate": 0.01, "epochs": 30},
     ),
 }
 
@@ -83,7 +95,6 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--models", nargs="+", default=list(ENTRIES), choices=list(ENTRIES), help="[all]")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each [3]")
-    parser.add_argument("--epochs", type=float, default=60, help="at most, of every run [60]")
     return parser.parse_args()
 
 
@@ -104,7 +115,7 @@ def train(asked: argparse.Namespace, name: str, seed: int) -> Result:
             [path],
             MusicSettings(dropout_recurrent=entry.recurrent),
             model=ModelSettings(**entry.model),
-            training=FitSettings(seed=seed, epochs=asked.epochs, **entry.training),
+            training=FitSettings(seed=seed, **entry.training),
             run=folder,
             report=reporter(f"{name}, seed {seed}"),
         )

@@ -1,7 +1,7 @@
 import numpy as np
 
 from unrolled.data.piano_roll import Piece
-from unrolled.inspection.piano_roll import as_text, piano_roll_figure
+from unrolled.inspection.piano_roll import as_chords, as_text, piano_roll_figure
 
 PIECE = Piece.of([[60, 64], [60, 64], [60], [62]])
 
@@ -54,3 +54,11 @@ def test_long_pieces_go_on_below():
     piece = Piece.of([[60]] * 10 + [[62]] * 5)
     assert as_text(piece, width=14) == "C4 █▒▒▒▒▒▒▒▒▒\n\nD4 █▒▒▒▒"
     assert as_text(piece, primed=11, width=14).split("\n")[-1] == "D4 █│▒▒▒▒"
+
+
+def test_chords_in_a_line():
+    assert as_chords(PIECE) == "C4+E4 = C4 D4"
+    struck = PIECE.struck.copy()
+    struck[1, 60 - 21] = True
+    assert as_chords(Piece("", PIECE.frames, 21, struck)) == "C4+E4 C4+E4 C4 D4"
+    assert as_chords(Piece.of([[], [], [60]])) == "- - C4"

@@ -25,7 +25,7 @@ from unrolled.equations import Cell
 from unrolled.errors import DataError
 from unrolled.generation.music import draw_music
 from unrolled.inspection.music import LATER, as_batch, frame_scores, judged
-from unrolled.inspection.piano_roll import as_text
+from unrolled.inspection.piano_roll import as_chords
 from unrolled.layers.ragged import Ragged
 from unrolled.models.language import LanguageModel
 from unrolled.models.language_dropouts import Dropouts
@@ -112,7 +112,7 @@ class NextFrame(Unpenalised):
         return Judgement(scores.later, {"first frames too": scores.every, "note accuracy": scores.accuracy})
 
     def sample(self) -> str:
-        return as_text(draw_music(self.model, _SHOWN, seed=next(self.seeds))[0])
+        return as_chords(draw_music(self.model, _SHOWN, seed=next(self.seeds))[0])
 
 
 class NextEvent(NextSymbol):
@@ -148,7 +148,7 @@ class NextEvent(NextSymbol):
         return super().batches()
 
     def sample(self) -> str:
-        return as_text(draw_music(self.model, _SHOWN, seed=next(self.seeds))[0])
+        return as_chords(draw_music(self.model, _SHOWN, seed=next(self.seeds))[0])
 
 
 def moved(piece: Piece, most: int, generator: np.random.Generator) -> Piece:
