@@ -31,6 +31,7 @@ _UNITS = {
     "word": ("unrolled.data.units.words", "Words"),
     "byte": ("unrolled.data.units.bytes", "Bytes"),
     "byte pair": ("unrolled.data.units.byte_pairs", "BytePairs"),
+    "event": ("unrolled.data.music_events", "EventVocabulary"),
     "n-gram": ("unrolled.data.units.chunks", "Chunks"),
 }
 LONGEST = 1 << 20
@@ -268,7 +269,7 @@ class Listed(Vocabulary):
         index = self.index
         return np.array([index.get(key, UNKNOWN) for key in self.keys(text)], np.int64)
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, ...]:
         return ("", "", *self.symbols[2:])
 

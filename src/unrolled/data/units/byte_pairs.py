@@ -110,7 +110,7 @@ class BytePairs(Vocabulary):
         blanks = [match.start() for match in _INNER_BLANK.finditer(text, max(0, len(text) - 10_000))]
         return blanks[-1] if blanks else len(text) if len(text) >= LONGEST else 0
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, ...]:
         return tuple(piece.decode("latin-1") for piece in self._adds)
 

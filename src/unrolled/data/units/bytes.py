@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -50,7 +51,7 @@ class Bytes(Vocabulary):
             return list(text)
         return [piece for symbol in text for piece in (symbol, *[""] * (len(utf8(symbol)) - 1))]
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, ...]:
         return ("", "", *map(chr, range(256)))
 

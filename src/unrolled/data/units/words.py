@@ -82,7 +82,7 @@ class Words(Listed):
         blank = max(text.rfind("\n"), text.rfind(" "))
         return blank + 1 if blank >= 0 or len(text) < LONGEST else len(text)
 
-    @property
+    @cached_property
     def texts(self) -> tuple[str, ...]:
         return ("", "", *(text_of(word, self.pretokenized) for word in self.symbols[2:]))
 
