@@ -118,6 +118,5 @@ def _shifted(sums: Tensor) -> Tensor:
 def drawn(probabilities: Tensor, uniform: Tensor) -> Tensor:
     """For each row of probabilities (B, V) and a number (B,) in [0, 1), the symbol (B,) that it falls on."""
     sums = probabilities.cumsum(-1)
-    reached = (sums <= uniform[:, None] * sums[:, -1:]).sum(-1)
-    # Rounding may not lead behind the last symbol that has a probability.
-    return torch.minimum(reached, (sums < sums[:, -1:]).sum(-1))
+    # A number below 1 times the whole sum stays below it, rounded too: never behind the last symbol drawn from.
+    return (sums <= uniform[:, None] * sums[:, -1:]).sum(-1)
