@@ -76,16 +76,17 @@ ENTRIES = {
 
 def main() -> None:
     asked = arguments()
-    results = {name: [train(asked, name, seed) for seed in range(asked.seeds)] for name in asked.models}
-    first = next(iter(results.values()))[0].evaluation
-    print(f"{first.count:,} frames to judge by; floor: {first.floor}, {first.floors[LATER]:.2f}\n")
     print(
         "| model | test | target | worst and best seed | first frames too | validation | minutes | parameters |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    for name, runs in results.items():
-        print(row(name, runs))
-    print(f"\nnats per frame, lower is better; {asked.seeds} seeds; minutes on one thread")
+    for name in asked.models:
+        runs = [train(asked, name, seed) for seed in range(asked.seeds)]
+        print(row(name, runs), flush=True)
+    first = runs[0].evaluation
+    print(f"| floor | {first.floors[LATER]:.3f} | - | - | {first.floors[ALL]:.3f} | - | - | - |")
+    print(f"\n{first.count:,} frames to judge by; floor: {first.floor}")
+    print(f"nats per frame, lower is better; {asked.seeds} seeds; minutes on one thread")
 
 
 def arguments() -> argparse.Namespace:

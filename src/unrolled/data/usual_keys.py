@@ -56,6 +56,11 @@ class UsualKeys:
         """-log P of every frame of a piece (T,) by the frame before, in nats."""
         return _losses(frames, np.where(shifted(frames), self.markov[1], self.markov[0]))
 
+    def foretold(self, frames: Frames) -> Frames:
+        """The keys with P > 1/2 by the frame before, (T, K)."""
+        found: Frames = np.where(shifted(frames), self.markov[1], self.markov[0]) > 0.5
+        return found
+
     def mean_losses(self, frames: Frames) -> Losses:
         """-log P of every frame (T,) by how frequent keys are, in nats."""
         return _losses(frames, np.broadcast_to(self.mean, frames.shape))

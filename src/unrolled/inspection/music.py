@@ -15,6 +15,7 @@ from unrolled.data.music import Music, read_music
 from unrolled.data.music_events import EventVocabulary
 from unrolled.data.piano_roll import Piece
 from unrolled.data.settings import ReadSettings
+from unrolled.data.usual_keys import shifted
 from unrolled.data.vocabulary import END
 from unrolled.errors import DataError, FolderError
 from unrolled.inspection.evaluation import Evaluation, Grid
@@ -27,7 +28,7 @@ _AT_ONCE, _EVENTS_AT_ONCE = 64, 16
 """Pieces that run together; of events fewer, for each has the probabilities of all."""
 _HARDEST = 5
 
-LATER, ALL = "NLL per frame", "NLL per frame, first ones too"
+LATER, ALL, ACCURACY = "NLL per frame", "NLL per frame, first ones too", "note accuracy"
 Losses = NDArray[np.float64]
 
 
@@ -105,9 +106,7 @@ def frame_scores(found: Sequence[Judged]) -> FrameScores:
     if not count:
         raise DataError("a score needs a piece of two frames or more; give longer pieces")
     said = [(each.probabilities > 0.5, each.piece.frames) for each in found]
-    right = sum(int((foretold & came)[1:].sum()) for foretold, came in said)
-    either = sum(int((foretold | came)[1:].sum()) for foretold, came in said)
-    return FrameScores(*_means([each.losses for each in found]), right / max(1, either), count)
+    return FrameScores(*_means([each.losses for each in found]), _accuracy(said), count)
 
 
 def _means(losses: Sequence[Losses]) -> tuple[float, float]:
@@ -137,20 +136,28 @@ def evaluate(model: Kept, paths: Sequence[str | Path], reading: ReadSettings) ->
     found = list(judged(model, pieces))
     scores = frame_scores(found)
     frames = [piece.frames for piece in pieces]
-    floors = {
-        "each key by the frame before": _means([model.usual.markov_losses(each) for each in frames]),
-        "how often each key sounds": _means([model.usual.mean_losses(each) for each in frames]),
+    markov = [model.usual.markov_losses(each) for each in frames]
+    mean = [model.usual.mean_losses(each) for each in frames]
+    floor = dict(zip((LATER, ALL), _means(markov), strict=True)) | {
+        ACCURACY: _accuracy([(model.usual.foretold(each), each) for each in frames])
     }
-    rows = tuple((name, *values) for name, values in floors.items())
-    best = floors["each key by the frame before"]
+    rules: tuple[tuple[str | float, ...], ...] = (
+        ("each key by the frame before", *floor.values()),
+        (
+            "how often each key sounds",
+            *_means(mean),
+            _accuracy([(np.broadcast_to(model.usual.mean > 0.5, each.shape), each) for each in frames]),
+        ),
+        ("all stays as it is", "-", "-", _accuracy([(shifted(each), each) for each in frames])),
+    )
     return Evaluation(
         "music",
         scores.frames,
         "frames",
-        {LATER: scores.later, ALL: scores.every, "note accuracy": scores.accuracy},
+        {LATER: scores.later, ALL: scores.every, ACCURACY: scores.accuracy},
         "P(key | the same key in the frame before), counted in training",
-        {LATER: best[0], ALL: best[1], "note accuracy": _accuracy_of_repeating(frames)},
-        (Grid("Rules, nats", ("rule", LATER, ALL), rows), _hardest(found)),
+        floor,
+        (Grid("Rules, nats", ("rule", LATER, ALL, ACCURACY), rules), _hardest(found)),
         notes,
     )
 
@@ -162,10 +169,10 @@ def _judged_part(music: Music) -> tuple[tuple[Piece, ...], tuple[str, ...]]:
     return music.pieces, music.notes
 
 
-def _accuracy_of_repeating(frames: Sequence[NDArray[np.bool_]]) -> float:
-    """Of the rule that all stays as it is."""
-    right = sum(int((each[1:] & each[:-1]).sum()) for each in frames)
-    either = sum(int((each[1:] | each[:-1]).sum()) for each in frames)
+def _accuracy(pairs: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]]) -> float:
+    """Of keys foretold and keys that came (T, K), without the first frames."""
+    right = sum(int((foretold & came)[1:].sum()) for foretold, came in pairs)
+    either = sum(int((foretold | came)[1:].sum()) for foretold, came in pairs)
     return right / max(1, either)
 
 
