@@ -12,8 +12,11 @@ Group = TypeVar("Group", bound=Settings)
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {
         "hidden": 512,
-        "dropout_output": 0.2,
+        "dropout_output": 0.4,
+        "dropconnect": 0.3,
+        "batch": 32,
         "learning_rate": 0.003,
+        "validate_every": 500,
         "minutes": 10.0,
     },
     "awd": {
