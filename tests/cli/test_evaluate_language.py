@@ -1,10 +1,16 @@
 import json
+from dataclasses import dataclass
 
 import pytest
 
+from unrolled.cli.evaluate import only_for, task_module
+from unrolled.data.vocabulary import SPECIAL, Listed
+from unrolled.errors import SettingError
+from unrolled.inspection import music
 from unrolled.inspection.language import Dynamic
 from unrolled.inspection.language import evaluate as evaluate_language
 from unrolled.models.folder import load_model
+from unrolled.models.language import LanguageModel
 
 
 @pytest.fixture
@@ -65,3 +71,17 @@ def test_json_and_every_option(unrolled, trained, other):
 )
 def test_wrong_input_is_one_line(refused, trained, other, options, message):
     assert message in refused("evaluate", trained, *(option.format(other=other) for option in options))
+
+
+def test_a_language_model_of_musical_events_is_one_of_music():
+    @dataclass(frozen=True)
+    class Events(Listed):
+        unit = "event"
+
+        def split_part(self, text):
+            return text.split()
+
+    model = LanguageModel(Events(SPECIAL), hidden_size=2)
+    assert task_module(model) is music
+    with pytest.raises(SettingError, match="--rows is for a language model, this run holds a music model"):
+        only_for(model, "language", rows=2)

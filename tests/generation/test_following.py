@@ -220,3 +220,10 @@ def test_what_cannot_be_asked_is_refused():
         next_words(model, "a", 1, beam=0)
     with pytest.raises(SettingError, match=r"the number of symbols \(-k\) must be at least 1, got -1"):
         next_symbols(model, "a", -1)
+
+    @dataclass(frozen=True)
+    class Events(Pieces):
+        unit = "event"
+
+    with pytest.raises(SettingError, match=r"events have no words; ask for the next symbols \(--symbols\)"):
+        next_words(tiny(Events((*SPECIAL, "a"))), "a")
