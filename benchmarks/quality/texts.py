@@ -3,7 +3,8 @@
 DIR/text holds tinyshakespeare.txt, three Portuguese novels and poems and the Ukrainian Kobzar. Of every file the first
 90 % are trained on and the last 10 % judged by; where a text is of several files the ends of all are judged together.
 A run sees nothing of that part but the loss by which its best model is chosen. The floor counts, as large as is best on
-the part judged by (Witten-Bell). All settings are those of `--preset small`. Minutes are of the wall, on `--threads` threads.
+the part judged by (Witten-Bell). All settings are those of `--preset small`. Minutes are of the wall, on `--threads`
+threads.
 """
 
 from __future__ import annotations
