@@ -31,7 +31,6 @@ _UNITS = {
     "word": ("unrolled.data.units.words", "Words"),
     "byte": ("unrolled.data.units.bytes", "Bytes"),
     "byte pair": ("unrolled.data.units.byte_pairs", "BytePairs"),
-    "event": ("unrolled.data.music_events", "EventVocabulary"),
     "n-gram": ("unrolled.data.units.chunks", "Chunks"),
 }
 LONGEST = 1 << 20
