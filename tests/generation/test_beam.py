@@ -205,3 +205,12 @@ def test_a_length_of_nothing_is_the_empty_text():
 def test_out_of_range(options, message):
     with pytest.raises(SettingError, match=message):
         beam(model_of(), **options)
+
+
+def test_with_a_length_penalty_it_waits_for_longer_texts_that_may_become_better():
+    logs = torch.tensor([[1e-9] * 3, [1e-9, 0.6, 0.4], [1e-9, 0.001, 0.999]], dtype=torch.float64).log()
+    (short,), _ = search(Table(logs), length=6, width=2)
+    assert short.score == pytest.approx(math.log(0.6))
+    (long,), tree = search(Table(logs), length=6, width=2, length_penalty=1.0)
+    assert tree.path(long.node) == [2] * 6
+    assert long.score == pytest.approx((math.log(0.4) + 5 * math.log(0.999)) / 6)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_format
 import sys
 from collections.abc import Iterable
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,7 +112,9 @@ def is_music(model: Kept) -> bool:
 
 
 def _sample_music(model: Any, draw: DrawOptions, filters: FilterOptions, music: MusicOptions) -> None:
-    import_module("unrolled.cli.sample_music").sample_music(
+    from unrolled.cli.sample_music import sample_music
+
+    sample_music(
         model,
         prime=music.prime,
         output=music.output,
