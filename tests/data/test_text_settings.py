@@ -20,7 +20,7 @@ def test_what_is_set_is_what_the_unit_is():
         ({}, "text", False),
         ({"unit": "word"}, "text", False),
         ({"ends": "line"}, "line", False),
-        ({"ends": "sentence"}, "sentence", True),
+        ({"ends": "sentence"}, "sentence", False),
         ({"unit": "word", "pretokenized": True}, "line", True),
         ({"unit": "word", "pretokenized": True, "ends": "text", "carry": False}, "text", False),
         ({"carry": True}, "text", True),

@@ -51,8 +51,9 @@ class DataSettings(Settings):
     )
     carry: bool | None = Field(
         None,
-        description="Whether the state goes on behind `<eos>` instead of starting anew. Without it, it does where "
-        "lines were prepared (--pretokenized) or sentences end.",
+        description="Whether the state goes on behind `<eos>` instead of starting anew. Going on, a text helps to predict "
+        "the next; starting anew, the model learns how texts begin, and P(sentence) with it. Without it, it goes on "
+        "where lines were prepared (--pretokenized) only.",
     )
     encoding: str | None = Field(
         None,
@@ -86,4 +87,4 @@ class DataSettings(Settings):
     @property
     def carried(self) -> bool:
         """Whether the state goes on behind `<eos>`."""
-        return self.carry if self.carry is not None else self.pretokenized or self.ends == "sentence"
+        return self.pretokenized if self.carry is None else self.carry
