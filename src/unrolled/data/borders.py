@@ -26,8 +26,6 @@ def border(corpus: Corpus, cut: int, unit: Unit) -> int:
         text, ends = text + piece.text, piece.ends
         if ends:
             break
-    if ends and len(text) == 1:  # the document before ends here
-        return cut
     for place_of in _borders(unit):
         place = place_of(text)
         if place is None and ends:
