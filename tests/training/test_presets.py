@@ -70,7 +70,7 @@ def test_what_a_preset_made_stays_what_it_is():
 
 
 def test_the_recipe_is_that_of_the_paper():
-    """Table 1 and section 4 of the paper, besides the sizes."""
+    """Table 1 and section 4 of the paper, besides the sizes and the learning rate."""
     model, training = (with_preset(group(), "awd") for group in (ModelSettings, FitSettings))
     shares = (
         model.dropout_embedding,
@@ -81,6 +81,6 @@ def test_the_recipe_is_that_of_the_paper():
     )
     assert shares == (0.1, 0.4, 0.25, 0.4, 0.5)
     assert (model.cell, model.layers, model.tied) == ("lstm", 3, True)
-    assert (training.rate, training.clip, training.weight_decay) == (30, 0.25, 1.2e-6)
+    assert (training.clip, training.weight_decay, training.optimizer) == (0.25, 1.2e-6, "sgd")
     assert (training.steps, training.variable_steps, training.ar, training.tar) == (70, True, 2, 1)
     assert (training.average, training.average_after, training.schedule) == ("triggered", 5, "constant")
