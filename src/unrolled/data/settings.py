@@ -30,8 +30,10 @@ class Settings(BaseModel):
             SettingError: one of `names` has; says why it means nothing.
         """
         for name in names:
-            if getattr(self, name) != type(self).model_fields[name].default:
-                raise SettingError(f"--{name.replace('_', '-')} {why}; leave it out")
+            field = type(self).model_fields[name]
+            if getattr(self, name) != field.default:
+                option = (field.alias or name).replace("_", "-")
+                raise SettingError(f"--{option} {why}; leave it out")
 
 
 class ReadSettings(Settings):
