@@ -56,8 +56,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 `awd` is the AWD-LSTM of Merity et al. 2018 for words: one LSTM regularised in every place, plain gradient steps, and
 averaged weights once the validation stops getting better. Sizes are such that two cores can train it. The paper's own
 on Penn Treebank, which ask for an accelerator: 3 layers of 1150 units, the last of 400, an embedding of 400, tied, so
-without a projection, batches of 40 (on WikiText-2 of 80), a learning rate of 30, and 750 epochs; smaller networks do not
-stand so large steps.
+without a projection, batches of 40 (on WikiText-2 of 80), a learning rate of 30, and 750 epochs; smaller networks do
+not stand so large steps.
 """
 
 _LIMITS = ("updates", "epochs", "minutes")
