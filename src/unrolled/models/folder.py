@@ -29,6 +29,7 @@ _ARCHITECTURES = {
     "forecaster": ("unrolled.models.forecaster", "Forecaster", "a forecaster"),
     "music": ("unrolled.models.music", "MusicModel", "a music model"),
     "echo_state": ("unrolled.models.echo_state", "EchoStateNetwork", "an echo-state network"),
+    "encoder_decoder": ("unrolled.models.encoder_decoder", "EncoderDecoder", "an encoder-decoder"),
 }
 """By name in `model.json`: the module, the class, and what a person calls it."""
 
