@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Piece:
     name: str
     frames: Frames
     low: int = LOW
-    struck: Frames = field(default=None)  # type: ignore[assignment] # made from the frames
+    struck: Frames = None  # type: ignore[assignment] # made from the frames
 
     def __post_init__(self) -> None:
         begins = self.frames & ~np.concatenate([np.zeros_like(self.frames[:1]), self.frames[:-1]])
@@ -69,7 +69,7 @@ class Piece:
     @property
     def keys(self) -> int:
         """K."""
-        return self.frames.shape[1]
+        return int(self.frames.shape[1])
 
     def notes(self) -> list[list[int]]:
         """The MIDI notes of every frame, rising."""
