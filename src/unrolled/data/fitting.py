@@ -39,14 +39,14 @@ def fit_vocabulary(unit: Unit, training: Part) -> Fitted:
         return Fitted(Bytes(ends=unit.ends), Counter())
     if unit.kind == "bpe":
         return _byte_pairs(unit, training)
-    empty = _without_symbols(unit)
+    empty = without_symbols(unit)
     counts: Counter[str] = Counter()
     for text, _ in coming_whole(empty, training):
         counts.update(empty.count(text))
     return Fitted(empty.of(counts, unit.minimum_count, unit.size), counts)
 
 
-def _without_symbols(unit: Unit) -> Listed:
+def without_symbols(unit: Unit) -> Listed:
     """A vocabulary that knows how to cut texts, and no symbol yet."""
     if unit.kind == "word":
         return Words(SPECIAL, unit.ends, unit.lower, unit.digits, unit.pretokenized)

@@ -10,16 +10,18 @@ import lzma
 import shutil
 import sys
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
+from unrolled.data.zipped import MARK, open_member
 from unrolled.errors import DataError, MissingExtra, SettingError
 
 STANDARD_INPUT = "-"
-UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError)
+UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
 """What reading a file may raise beside UnicodeDecodeError."""
 
 _MARKS = (
@@ -53,10 +55,10 @@ def on_disk(path: Path) -> Path:
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """A file of bytes, unpacked if it begins as gzip, bzip2, xz or zstd do.
+    """A file of bytes, unpacked if it begins as gzip, bzip2, xz or zstd do, or as a zip archive of one file.
 
     Raises:
-        DataError: the file cannot be opened.
+        DataError: the file cannot be opened, or an archive does not hold one file.
         MissingExtra: zstd is read by pyarrow.
     """
     path_on_disk = on_disk(path)
@@ -75,6 +77,8 @@ def _opener(start: bytes) -> Callable[[Path], Any]:
         return bz2.open
     if start.startswith(b"\xfd7zXZ\x00"):
         return lzma.open
+    if start.startswith(MARK):
+        return open_member
     if start.startswith(b"\x28\xb5\x2f\xfd"):
         module = _pyarrow()
         return lambda path: io.BufferedReader(module.input_stream(str(path), compression="zstd"))
