@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from unrolled.data.corpus import PIECE, Corpus
+from unrolled.data.corpus import PIECE, Corpus, Part
 from unrolled.data.sentences import sentences_end
+from unrolled.data.text_settings import DataSettings
 from unrolled.data.unit import Unit
+from unrolled.errors import DataError
 
 Border = Callable[[str], int | None]
 """The first place behind a border in a text, if there is one."""
+
+
+def divided(corpus: Corpus, settings: DataSettings) -> tuple[Part, Part]:
+    """What of a corpus is trained on, and the last share of it, which is validated on.
+
+    Raises:
+        DataError: nothing is left for one of them.
+    """
+    cut = border(corpus, corpus.split(settings.validation), settings.symbols())
+    training, validation = corpus.part(0, cut), corpus.part(cut, corpus.characters)
+    if not training.characters or not validation.characters:
+        part = "validation" if training.characters else "training"
+        raise DataError(f"the text is too short: no character is left for {part}; use more text")
+    return training, validation
 
 
 def border(corpus: Corpus, cut: int, unit: Unit) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unrolled.data.borders import border
+from unrolled.data.borders import divided
 from unrolled.data.corpus import Corpus, Part, Piece
 from unrolled.data.encoding import Store, encoded_parts
 from unrolled.data.fitting import Fitted, fit_vocabulary
@@ -132,12 +132,7 @@ def _parts(corpus: Corpus, settings: DataSettings) -> tuple[Part, Part, list[Cor
     if settings.validate_on is not None:
         other = Corpus([settings.validate_on], settings.encoding)
         return corpus.part(0, corpus.characters), other.part(0, other.characters), [corpus, other]
-    cut = border(corpus, corpus.split(settings.validation), settings.symbols())
-    training, validation = corpus.part(0, cut), corpus.part(cut, corpus.characters)
-    if not training.characters or not validation.characters:
-        part = "validation" if training.characters else "training"
-        raise DataError(f"the text is too short: no character is left for {part}; use more text")
-    return training, validation, [corpus]
+    return *divided(corpus, settings), [corpus]
 
 
 @dataclass(frozen=True)

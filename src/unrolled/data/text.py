@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unrolled.data.corpus import STANDARD_INPUT, Corpus
+from unrolled.data.corpus import STANDARD_INPUT, Corpus, Piece
 from unrolled.data.decoding import decoded
 
-__all__ = ["STANDARD_INPUT", "Document", "Texts", "decode", "read_texts"]
+__all__ = ["STANDARD_INPUT", "Document", "Texts", "decode", "documents_of", "read_texts"]
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,19 @@ def read_texts(paths: Sequence[str | Path] = (), encoding: str | None = None) ->
         'python reference: assert'
     """
     corpus = Corpus(paths, encoding)
-    texts = Texts(skipped=list(corpus.skipped), converted=corpus.converted)
-    pieces: list[str] = []
-    for piece in corpus:
-        pieces.append(piece.text)
+    return Texts(documents_of(corpus), list(corpus.skipped), corpus.converted)
+
+
+def documents_of(pieces: Iterable[Piece]) -> list[Document]:
+    """The texts that pieces of a corpus make up, in memory; one that was cut off and has no end is left out."""
+    found: list[Document] = []
+    parts: list[str] = []
+    for piece in pieces:
+        parts.append(piece.text)
         if piece.ends:
-            texts.documents.append(Document(piece.document, "".join(pieces)))
-            pieces.clear()
-    return texts
+            found.append(Document(piece.document, "".join(parts)))
+            parts.clear()
+    return found
 
 
 def decode(data: bytes, name: str) -> str:

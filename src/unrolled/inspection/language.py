@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from unrolled.data.borders import border
+from unrolled.data.borders import divided
 from unrolled.data.corpus import STANDARD_INPUT, Corpus
 from unrolled.data.encoding import Store, encode_pieces, encoded_parts
 from unrolled.data.streams import IGNORED, Stream
@@ -241,16 +241,15 @@ def training_symbols(vocabulary: Vocabulary, run: str | Path | None) -> tuple[St
     try:
         settings = DataSettings.model_validate(config.get("data", {}))
         corpus = Corpus(paths, settings.encoding)
+        whole = corpus.part(0, corpus.characters)
+        training = whole if settings.validate_on is not None else divided(corpus, settings)[0]
     except (UnrolledError, ValidationError) as error:
         said = str(error).partition("; ")[0].splitlines()[0]
         return (
             None,
             f"no floor: the training text cannot be read again ({said}); evaluate where it was trained",
         )
-    stop = corpus.characters
-    if settings.validate_on is None:
-        stop = border(corpus, corpus.split(settings.validation), settings.symbols())
-    symbols = _last(vocabulary, corpus.part(0, stop))
+    symbols = _last(vocabulary, training)
     which = "the last " if len(symbols) == MOST_COUNTED else ""
     counted = f"{which}{len(symbols):,} {vocabulary.unit}s of the run's training text"
     return symbols, f"floor: counts of {counted}, with the order that is best here"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from unrolled.data.encoded import counted as counted
 from unrolled.training.schedule import Budget
 from unrolled.training.settings import CourseSettings
 
@@ -29,8 +30,3 @@ def extent(lengths: NDArray[np.int64], noun: str) -> str:
     """
     shortest, longest = int(lengths.min()), int(lengths.max())
     return counted(longest, noun) if shortest == longest else f"{shortest:,} to {counted(longest, noun)}"
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where it should be."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -90,6 +90,27 @@ def test_by_default_it_is_the_end_of_the_validation_text(run):
     assert own_text(model(), trained_run(run)).text == text[-96:]
 
 
+def test_its_own_text_is_read_as_it_was_for_training(run, tmp_path):
+    """In its encoding, and cut where it was cut: behind a word of a model of words."""
+    path = tmp_path / "text.txt"
+    path.write_text("año " * 100, encoding="latin-1")
+    found = trained_run(run)
+    data = {"validation": 0.015, "unit": "word", "encoding": "latin-1"}
+    own = type(found)({**found.config, "paths": [str(path)], "data": data}, found.course)
+    chosen = own_text(model(), own, 9)
+    assert str(chosen) == f"the end of what it was validated on, {path}, 4 characters"
+    assert chosen.text == "año "
+
+
+def test_settings_that_are_none_are_a_reason_like_any_other(run):
+    found = trained_run(run)
+    for data in ({"validation": 2}, {"validation": 0.1, "encoding": "none such"}):
+        odd = type(found)({**found.config, "data": data}, found.course)
+        assert "drawn from the model at temperature 0.8 (its own text was not found: " in str(
+            own_text(model(), odd, 30)
+        )
+
+
 def test_without_its_text_the_model_draws_one(run, tmp_path):
     found = trained_run(run)
     gone = type(found)({**found.config, "paths": [str(tmp_path / "gone.txt")]}, found.course)

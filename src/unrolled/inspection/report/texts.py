@@ -5,9 +5,13 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 
-from unrolled.data.streams import split_documents
-from unrolled.data.text import STANDARD_INPUT, Document, read_texts
-from unrolled.errors import DataError, SettingError
+from pydantic import ValidationError
+
+from unrolled.data.borders import divided
+from unrolled.data.corpus import STANDARD_INPUT, Corpus
+from unrolled.data.text import Document, documents_of, read_texts
+from unrolled.data.text_settings import DataSettings
+from unrolled.errors import DataError, SettingError, UnrolledError
 from unrolled.generation.sampling import sample
 from unrolled.inspection.figures import visible
 from unrolled.inspection.report.runs import TrainedRun
@@ -78,18 +82,18 @@ def _check(characters: int) -> None:
 
 def _validation(run: TrainedRun, characters: int) -> tuple[Document | None, str]:
     """The last document with enough text, else the longest; or None and why."""
-    data = run.config.get("data", {})
-    if run.config.get("task") != "lm" or "validation" not in data:
+    if run.config.get("task") != "lm" or "validation" not in run.config.get("data", {}):
         return None, "the run does not say what it was trained on"
-    apart = data.get("validate_on")
-    paths = run.config.get("paths", []) if apart is None else [apart]
-    if STANDARD_INPUT in paths:
-        return None, "it was trained on standard input"
     try:
-        documents = read_texts(paths).documents
-    except DataError as error:
-        return None, f"its own text was not found: {str(error).partition(';')[0]}"
-    kept = split_documents(documents, data["validation"])[1] if apart is None else documents
+        settings = DataSettings.model_validate(run.config["data"])
+        apart = settings.validate_on
+        paths = run.config.get("paths", []) if apart is None else [apart]
+        if STANDARD_INPUT in map(str, paths):
+            return None, "it was trained on standard input"
+        corpus = Corpus(paths, settings.encoding)
+        kept = documents_of(corpus if apart is not None else divided(corpus, settings)[1])
+    except (UnrolledError, ValidationError) as error:
+        return None, f"its own text was not found: {str(error).partition(';')[0].splitlines()[0]}"
     long = [document for document in kept if len(document.text) >= characters]
     return (long[-1] if long else max(kept, key=lambda document: len(document.text))), ""
 
