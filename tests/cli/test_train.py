@@ -8,6 +8,7 @@ import tomllib
 import pytest
 
 from unrolled.models.folder import load_model
+from unrolled.training.settings import DataSettings, FitSettings, ModelSettings
 
 QUICK = ["--hidden", 4, "--steps", 8, "--batch", 4, "--updates", 2]
 
@@ -57,6 +58,72 @@ def test_every_option_reaches_the_settings(unrolled, text, tmp_path, option, val
         del arguments[place : place + 2]
     assert unrolled("train", "lm", text, *arguments, option, value, "--run", tmp_path / "run")[0] == 0
     assert config(tmp_path / "run")[section][name] == value
+
+
+TOGETHER = [
+    {
+        "model": {
+            "embedding": 4,
+            "tied": True,
+            "layers": 2,
+            "dropout_embedding": 0.1,
+            "dropout_input": 0.2,
+            "dropout": 0.3,
+            "dropout_output": 0.4,
+            "dropconnect": 0.5,
+            "initialise": "chrono:50",
+        },
+        "training": {
+            "optimizer": "sgd",
+            "momentum": 0.5,
+            "schedule": "plateau",
+            "decay": 0.5,
+            "plateau_patience": 3,
+            "weight_decay": 0.1,
+            "average": "triggered",
+            "average_after": 3,
+            "variable_steps": True,
+            "ar": 2.0,
+            "tar": 3.0,
+        },
+        "data": {
+            "unit": "word",
+            "lower": True,
+            "digits": True,
+            "vocabulary": 5,
+            "ends": "line",
+            "carry": True,
+            "encoding": "latin-1",
+        },
+    },
+    {
+        "model": {"projection": 3, "adaptive": "3,5"},
+        "training": {"preset": "small"},
+        "data": {"unit": "word", "pretokenized": True, "validate_on": "other.txt"},
+    },
+]
+"""Options that go together, as a run writes them down; each is another than the usual value."""
+
+
+@pytest.mark.parametrize("settings", TOGETHER)
+def test_options_that_go_together_reach_the_settings(unrolled, text, tmp_path, monkeypatch, settings):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other.txt").write_text(text.read_text())
+    given = []
+    for name, value in (item for section in settings.values() for item in section.items()):
+        given += ["--" + name.replace("_", "-")] + ([] if value is True else [value])
+    assert unrolled("train", "lm", text, *QUICK, *given, "--run", "run")[0] == 0
+    written = config(tmp_path / "run")
+    for section, values in settings.items():
+        assert {name: written[section][name] for name in values} == values
+
+
+def test_no_setting_is_left_untried():
+    (mark,) = test_every_option_reaches_the_settings.pytestmark
+    tried = {(section, name) for _, _, section, name in mark.args[1]}
+    tried |= {(section, name) for settings in TOGETHER for section in settings for name in settings[section]}
+    groups = {"model": ModelSettings, "training": FitSettings, "data": DataSettings}
+    assert tried == {(section, name) for section, group in groups.items() for name in group.model_fields}
 
 
 def test_json_on_standard_output_and_the_progress_beside_it(unrolled, text, tmp_path):
