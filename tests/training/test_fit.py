@@ -266,6 +266,15 @@ def test_averaging_begins_behind_the_validation_that_triggers(tmp_path):
     assert (outcome.best, outcome.best_update) == (pytest.approx(4), 5)
 
 
+def test_where_averaging_begins_patience_does_too(tmp_path):
+    """Validation 3 triggers, and is the second without a new best: without averaging the run would end there."""
+    task = judged(9, 5, 6, 6, 6, 6, 6, 6, 6, text="abcacb" * 20)
+    settings = {"average": "triggered", "average_after": 1, "patience": 2, "validate_every": 1, "warmup": 0}
+    validated, outcome = events(tmp_path, Validated, task=task, learning_rate=0.05, **settings)
+    assert [event.averaged for event in validated] == [0, 0, 0, 0, 1, 2]
+    assert outcome.reason == "early stopping"
+
+
 def test_samples_are_drawn_from_the_mean(tmp_path):
     class Sampling(NextSymbol):
         def sample(self):

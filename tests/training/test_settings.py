@@ -35,6 +35,11 @@ from unrolled.training.tag_settings import TagSettings
             {"average": "always", "average_after": 3},
             "^--average-after is of --average triggered",
         ),
+        (
+            FitSettings,
+            {"average": "triggered", "patience": 5},
+            "^--average-after 5 is not below --patience 5, .*; use a smaller one",
+        ),
         (ModelSettings, {"adaptive": "20,10"}, "^--adaptive must be whole numbers that rise, .* got 20,10"),
         (ModelSettings, {"adaptive": "many"}, "^--adaptive must be whole numbers that rise, .* got many"),
         (ModelSettings, {"adaptive": ""}, "^--adaptive must be whole numbers that rise"),

@@ -39,7 +39,8 @@ def fit(
     So does what the probes find; they look before the first update, and then each as often as it says.
 
     Where weights are averaged, their mean is what is validated, sampled from and kept as the best model; training
-    goes on with the weights themselves, which are those in `checkpoints/last`.
+    goes on with the weights themselves, which are those in `checkpoints/last`. Where averaging begins, patience does
+    too.
 
     Raises:
         SettingError: the loss or a gradient is not finite; the best model stays. Settings go by validations where
@@ -225,6 +226,7 @@ class _Fit:
         if self.trigger and judgement and self.average is None and self.trigger(judgement.place):
             self.average = Average(self.parameters)
             self.schedule.hold()
+            self.without_gain = 0  # the mean has had no validation yet
 
     def _report_validation(self, judgement: Judgement | None, best: bool) -> None:
         train = sum(self.losses) / len(self.losses) if self.losses else None

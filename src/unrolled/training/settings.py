@@ -197,6 +197,11 @@ class CourseSettings(Settings):
             )
         if self.average != "triggered":
             self.refuse(["average_after"], "is of --average triggered")
+        elif self.average_after >= self.patience:
+            raise SettingError(
+                f"--average-after {self.average_after} is not below --patience {self.patience}, which stops the run "
+                "before averaging can begin; use a smaller one"
+            )
 
     @property
     def rate(self) -> float:
