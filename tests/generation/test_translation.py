@@ -67,17 +67,22 @@ def test_the_length_is_what_is_asked_for():
 def speaking(*symbols):
     """A model that writes these symbols, whatever it reads, and attends to the source from left to right."""
     model = made(ENGLISH, SPANISH, tied=False)
-    logits = [torch.full((len(SPANISH),), -20.0) for _ in symbols]
-    for row, symbol in zip(logits, symbols, strict=True):
-        row[symbol] = 0.0
+    with torch.no_grad():
+        model.output.bias.zero_()
+        model.output.weight.fill_(-20.0)
+        for t, symbol in enumerate(symbols):
+            model.output.weight[symbol, t] = 0.0
 
     def step(given, state, encoded):
         t = int(state.clock[0, 0])
         state = model.decoder(given.reshape(1, -1), state, table=model.target_embedding.weight)[1]
-        steps = encoded.memories.values.shape[1]
-        weights = torch.zeros(*given.shape, steps)
-        weights[..., min(t, steps - 1)] = 1.0
-        return logits[min(t, len(logits) - 1)].expand(*given.shape, -1).clone(), state, weights
+        weights, read = (
+            torch.zeros(*given.shape, encoded.memories.values.shape[1]),
+            torch.zeros(*given.shape, 8),
+        )
+        weights[..., min(t, weights.shape[-1] - 1)] = 1.0
+        read[..., min(t, len(symbols) - 1)] = 1.0
+        return read, state, weights
 
     model.step = step
     return model

@@ -137,7 +137,8 @@ def test_step_by_step_is_the_run_over_all_steps():
         encoded = model.encode(SOURCES[[0]])
         state = encoded.state.rows([0, 0])
         for t, symbols in enumerate([[END, END], [2, 7], [3, 3]]):
-            logits, state, weights = model.step(torch.tensor([symbols]), state, encoded)
+            read, state, weights = model.step(torch.tensor([symbols]), state, encoded)
+            logits = model.output.logits(read)
             torch.testing.assert_close(logits[0, 0], wanted.values[t])
             torch.testing.assert_close(logits[0, 1], wanted.values[3 + t])
             assert (weights is None) == (model.attention is None)

@@ -15,6 +15,10 @@ from unrolled.data.vocabulary import END, UNKNOWN
 from unrolled.generation.beam import Tree
 from unrolled.generation.filters import Filters, drawn
 from unrolled.models.encoder_decoder import Encoded, EncoderDecoder
+from unrolled.models.output import Output as OutputLayer
+
+CHUNK = 1_000_000
+"""Logits that are there at a time: few enough to stay in cache, and always in the same memory."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,10 @@ class Chooser(Protocol):
     width: int
     """So many outputs of a source are enough."""
 
-    def choose(self, logits: Tensor, totals: Tensor, sources: Sequence[int], step: int) -> Choice:
-        """From logits (B, R, V) and log P (B, R) of the beginnings, for these sources, at the step 0, 1, ..."""
+    def choose(
+        self, output: OutputLayer, read: Tensor, totals: Tensor, sources: Sequence[int], step: int
+    ) -> Choice:
+        """From what the output layer reads (B, R, n) and log P (B, R) of the beginnings, at the step 0, 1, ..."""
         ...
 
 
@@ -58,22 +64,42 @@ class Beam:
     def __init__(self, width: int, unknown: bool) -> None:
         self.width, self.unknown = width, unknown
 
-    def choose(self, logits: Tensor, totals: Tensor, sources: Sequence[int], step: int) -> Choice:
-        beginnings, size = logits.shape[1:]
-        norm = logits.logsumexp(-1, keepdim=True)
-        if not self.unknown:
-            logits[..., UNKNOWN] = -torch.inf
+    def choose(
+        self, output: OutputLayer, read: Tensor, totals: Tensor, sources: Sequence[int], step: int
+    ) -> Choice:
+        batch, beginnings = totals.shape
         # From one beginning no more than these can be kept: the beam is full then, whether or not one is <eos>.
-        each = logits.topk(min(self.width + 1, size))
-        values = (totals[..., None] + (each.values.double() - norm)).flatten(1)
+        number = min(self.width + 1, output.size)
+        logs, indices = likeliest(output, read.flatten(0, 1), number, self.unknown)
+        values = (totals[..., None] + logs.view(batch, beginnings, number)).flatten(1)
         best = values.topk(min(self.width + beginnings, values.shape[1]))
-        symbols = each.indices.flatten(1).gather(1, best.indices)
-        rows = best.indices // each.indices.shape[-1]
+        symbols = indices.view(batch, -1).gather(1, best.indices)
+        rows = best.indices // number
         ends = symbols == END
         on = ends.int().argsort(dim=1, stable=True)[:, : self.width]
         going = best.values.masked_fill(ends, -torch.inf).gather(1, on)
         ended = best.values.masked_fill(~ends, -torch.inf)[:, : self.width]
         return Choice(rows.gather(1, on), symbols.gather(1, on), going, ended, rows[:, : self.width])
+
+
+def likeliest(output: OutputLayer, read: Tensor, number: int, unknown: bool) -> tuple[Tensor, Tensor]:
+    """log P in float64 and indices (N, number) of the likeliest symbols after (N, n), the likeliest first.
+
+    With `unknown` false `<unk>` is not among them. No (N, V) logits are held.
+    """
+    height = max(1, min(len(read), CHUNK // output.size))
+    memory = read.new_empty(height, output.size)
+    values, indices = [], []
+    for part in read.split(height):
+        logs = memory[: len(part)]
+        torch.addmm(output.bias, part, output.weight.t(), out=logs)
+        torch.log_softmax(logs, 1, out=logs)
+        if not unknown:
+            logs[:, UNKNOWN] = -torch.inf
+        top = logs.topk(number)
+        values.append(top.values.double())
+        indices.append(top.indices)
+    return torch.cat(values), torch.cat(indices)
 
 
 class Draws:
@@ -87,18 +113,20 @@ class Draws:
         self.filters, self.uniform, self.unknown = filters, uniform, unknown
         self.starts = self.width = width
 
-    def choose(self, logits: Tensor, totals: Tensor, sources: Sequence[int], step: int) -> Choice:
-        batch, beginnings, size = logits.shape
-        flat = logits.flatten(0, 1)
+    def choose(
+        self, output: OutputLayer, read: Tensor, totals: Tensor, sources: Sequence[int], step: int
+    ) -> Choice:
+        batch, beginnings = totals.shape
+        flat = output.logits(read.flatten(0, 1))
         # The filters never let <unk> through; where it may be drawn, it goes by another number meanwhile.
         offered = torch.cat([flat, flat[:, UNKNOWN, None]], 1) if self.unknown else flat
         numbers = np.concatenate([self.uniform[source][:, step] for source in sources])
-        symbols = drawn(self.filters.probabilities(offered), torch.from_numpy(numbers).to(logits.device))
-        symbols = symbols.masked_fill(symbols == size, UNKNOWN)
+        symbols = drawn(self.filters.probabilities(offered), torch.from_numpy(numbers).to(flat.device))
+        symbols = symbols.masked_fill(symbols == output.size, UNKNOWN)
         logs = flat.double().log_softmax(-1).gather(1, symbols[:, None])
         after = totals + logs.view(batch, beginnings)
         symbols = symbols.view(batch, beginnings)
-        rows = torch.arange(beginnings, device=logits.device).expand(batch, -1)
+        rows = torch.arange(beginnings, device=flat.device).expand(batch, -1)
         ends = symbols == END
         going, ended = after.masked_fill(ends, -torch.inf), after.masked_fill(~ends, -torch.inf)
         return Choice(rows, symbols, going, ended, rows)
@@ -180,8 +208,8 @@ class Decoding:
         active = list(range(count))
         state = encoded.state.rows(torch.arange(count).repeat_interleave(starts))
         while active:
-            logits, state, weights = self.model.step(symbols, state, encoded)
-            choice = self.chooser.choose(logits, totals, active, len(self.steps))
+            read, state, weights = self.model.step(symbols, state, encoded)
+            choice = self.chooser.choose(self.model.output, read, totals, active, len(self.steps))
             on = torch.tensor(self._noted(choice, active, weights), dtype=torch.int64, device=device)
             rows = choice.rows[on] + on[:, None] * symbols.shape[1]
             symbols, totals, state = choice.symbols[on], choice.totals[on], state.rows(rows.flatten())

@@ -235,7 +235,8 @@ class EncoderDecoder(Kept):
             encoded: the B sources.
 
         Returns:
-            The logits (B, R, V) of the next symbols, the state, and with attention the weights (B, R, S).
+            What the output layer reads before the next symbols (B, R, n), the state, and with attention the weights
+            (B, R, S).
         """
         rows, beginnings = symbols.shape
         static = None
@@ -248,7 +249,7 @@ class EncoderDecoder(Kept):
             read, weights = self.attention.step(read, encoded.memories)
         elif self.spread is not None:
             read = self.spread(read)
-        return self.output.logits(read), state, weights
+        return read, state, weights
 
     def _run(
         self,
