@@ -34,7 +34,10 @@ def test_where_eos_stands_and_whether_the_state_goes_on_behind_it(given, ending,
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"digits": True}, "--digits is for --unit word, got --unit character; leave it out"),
+        (
+            {"unit": "character", "digits": True},
+            "--digits is for --unit word, got --unit character; leave it out",
+        ),
         ({"unit": "letters"}, "--unit must be one of character, word, byte, bpe .* got 'letters'"),
         ({"ends": "page"}, "--ends must be 'text', 'line' or 'sentence', got page"),
         ({"vocabulary": 0}, "--vocabulary must be greater than or equal to 1, got 0"),

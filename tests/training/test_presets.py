@@ -53,6 +53,11 @@ def test_settings_are_checked_together_when_the_preset_is_there():
     assert (model.dropout, model.layers) == (0.1, 3)
     training = with_preset(FitSettings(preset="awd", momentum=0.5, average_after=2), "awd")
     assert (training.momentum, training.average_after) == (0.5, 2)
+    data = with_preset(DataSettings(lower=True), "awd")
+    assert (data.unit, data.lower, data.minimum_count) == ("word", True, 2)
+    for name in (None, "small"):
+        with pytest.raises(SettingError, match="--lower is for --unit word, got --unit character"):
+            with_preset(DataSettings(lower=True), name)
     for one, name in ((ModelSettings(dropout=0.2), None), (ModelSettings(layers=1), "awd")):
         with pytest.raises(SettingError, match="--dropout is between layers, and there is one"):
             with_preset(one, name)

@@ -70,35 +70,14 @@ def lm(
     refuse_options(paths, options, "unrolled train lm")
     if data == "text":
         music.refuse(list(MusicSettings.model_fields), "is for --data music")
-    train = {"text": _train_text, "music": _train_music}[data]
-    show_training(
-        lambda report: train(paths, text, music, model, training, run, report), json, "unrolled sample {run}"
-    )
 
+    def train(report: Report) -> Run:
+        if data == "music":
+            from unrolled.training.music import train_music
 
-def _train_text(
-    paths: tuple[str, ...],
-    text: DataSettings,
-    music: MusicSettings,
-    model: ModelSettings,
-    training: FitSettings,
-    run: Path | None,
-    report: Report,
-) -> Run:
-    from unrolled.training.language import train_language_model
+            return train_music(paths, music, text, model, training, run, report)
+        from unrolled.training.language import train_language_model
 
-    return train_language_model(paths, text, model, training, run, report)
+        return train_language_model(paths, text, model, training, run, report)
 
-
-def _train_music(
-    paths: tuple[str, ...],
-    text: DataSettings,
-    music: MusicSettings,
-    model: ModelSettings,
-    training: FitSettings,
-    run: Path | None,
-    report: Report,
-) -> Run:
-    from unrolled.training.music import train_music
-
-    return train_music(paths, music, text, model, training, run, report)
+    show_training(train, json, "unrolled sample {run}")

@@ -51,9 +51,9 @@ class DataSettings(Settings):
     )
     carry: bool | None = Field(
         None,
-        description="Whether the state goes on behind `<eos>` instead of starting anew. Going on, a text helps to predict "
-        "the next; starting anew, the model learns how texts begin, and P(sentence) with it. Without it, it goes on "
-        "where lines were prepared (--pretokenized) only.",
+        description="Whether the state goes on behind `<eos>` instead of starting anew. Going on, a text helps to "
+        "predict the next; starting anew, the model learns how texts begin, and P(sentence) with it. Without it, it "
+        "goes on where lines were prepared (--pretokenized) only.",
     )
     encoding: str | None = Field(
         None,
@@ -64,8 +64,13 @@ class DataSettings(Settings):
     def _meaningful(self) -> Self:
         if self.validate_on is not None:
             self.refuse(["validation"], "means nothing beside --validate-on, which is validated on instead")
-        self.symbols()
+        if "unit" in self.model_fields_set:  # else a preset may set it; `with_preset` checks then
+            self.check_together()
         return self
+
+    def check_together(self) -> None:
+        """Refuse options that mean nothing for the unit, or beside each other (SettingError)."""
+        self.symbols()
 
     def symbols(self) -> Unit:
         """The unit, checked against what was asked of it."""

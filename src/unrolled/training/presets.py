@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from unrolled.data.settings import Settings
-from unrolled.training.settings import CourseSettings, ModelSettings
+from unrolled.training.settings import CourseSettings, DataSettings, ModelSettings
 
-Group = TypeVar("Group", bound=Settings)
+Group = TypeVar("Group", bound=DataSettings | ModelSettings | CourseSettings)
 
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {
@@ -62,8 +62,7 @@ not stand so large steps.
 
 _LIMITS = ("updates", "epochs", "minutes")
 _BELONG = {
-    "optimizer": ("learning_rate", "momentum", "weight_decay"),
-    "schedule": ("decay", "plateau_patience"),
+    "optimizer": ("learning_rate", "weight_decay"),
     "unit": ("minimum_count",),
 }
 """What suits one choice only, and is left out where the person has chosen otherwise."""
@@ -87,8 +86,7 @@ def with_preset(settings: Group, name: str | None) -> Group:
     Paper: Merity et al. 2018, Regularizing and optimizing LSTM language models, arXiv:1708.02182 (awd).
     """
     found = settings if name is None else type(settings)(**_values(settings, PRESETS[name]))
-    if isinstance(found, ModelSettings | CourseSettings):
-        found.check_together()
+    found.check_together()
     return found
 
 
