@@ -2,8 +2,9 @@
 
 DIR/text holds tinyshakespeare.txt, three Portuguese books and the Ukrainian Kobzar. Files of one text are joined; the
 first 90 % are trained on and the last 10 % judged by, which for Portuguese is verse after mostly prose. A run sees
-nothing of that part but the loss by which its best model is chosen. The floor counts, with the order that is best on the
-part judged by (Witten-Bell). All settings are those of `--preset small`. Minutes are of the wall, on `--threads` threads.
+nothing of that part but the loss by which its best model is chosen. The floor counts, with the order that is best on
+the part judged by (Witten-Bell). All settings are those of `--preset small`. Minutes are of the wall, on `--threads`
+threads.
 """
 
 from __future__ import annotations
