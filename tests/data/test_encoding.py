@@ -61,6 +61,12 @@ def pieces_of(text, places):
     return [Piece("a", part, i == len(parts) - 1) for i, part in enumerate(parts)]
 
 
+def pieces_of_words(text, places):
+    """The same, cut behind blanks only."""
+    blanks = [i for i, symbol in enumerate(text, 1) if symbol.isspace()]
+    return pieces_of(text, [blanks[place % len(blanks)] for place in places])
+
+
 def together(vocabulary, pieces):
     return [int(i) for part in encode_pieces(vocabulary, pieces) for i in part]
 
@@ -73,6 +79,19 @@ def test_a_text_in_pieces_gives_what_the_whole_gives(vocabulary, text, places):
 @given(st.text("aB. \n", max_size=40), st.lists(st.integers(0, 40), max_size=4))
 def test_a_prepared_text_in_pieces_gives_what_the_whole_gives(prepared, text, places):
     assert together(prepared, pieces_of(text, places)) == whole(prepared, text)
+
+
+@given(
+    st.lists(st.integers(0, 40), max_size=4), st.sampled_from(["a <eos>", "a <eos> \n", "a <eos> aB <eos>\n"])
+)
+def test_a_prepared_text_that_holds_its_end_has_no_second_one(prepared, places, text):
+    found = together(prepared, pieces_of_words(text, places))
+    assert found == [WORDS.index(word) for word in text.split()]
+    assert together(prepared, [Piece("a", text, True), Piece("b", "a", True)]) == [
+        *found,
+        WORDS.index("a"),
+        END,
+    ]
 
 
 def test_a_text_that_was_cut_off_has_no_end(vocabulary):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from unrolled.data.units.words import Words
 from unrolled.data.vocabulary import SPECIAL, Listed, Vocabulary
 from unrolled.errors import DataError
 from unrolled.generation.score import Score, compare, log_probabilities, score
@@ -47,6 +48,18 @@ def test_the_score_is_the_sum_of_its_steps_in_numpy(model):
     assert got.log_probability == pytest.approx(sum(expected), abs=1e-5)
     assert [symbol for symbol, _ in got.symbols] == list(text)
     assert [p for _, p in got.symbols] == pytest.approx(np.exp(expected), abs=1e-6)
+
+
+def test_an_end_that_the_text_holds_counts_once():
+    words = Words((*SPECIAL, "a", "b"), "line", pretokenized=True)
+    torch.manual_seed(0)
+    model = LanguageModel(words, "gru", hidden_size=4)
+    without = score(model, "a b", end=True)
+    for text in ("a b\n", "a b <eos>"):
+        held = score(model, text, end=True)
+        assert held.log_probability == without.log_probability == score(model, text).log_probability
+        assert len(held.symbols) == 3 and not held.end
+    assert without.end and score(model, "", end=True).end
 
 
 def test_perplexity_and_bits_by_hand():

@@ -44,17 +44,18 @@ def encode_pieces(vocabulary: Vocabulary, pieces: Iterable[Piece]) -> Iterator[I
 
 def encoded_parts(vocabulary: Vocabulary, pieces: Iterable[Piece]) -> Iterator[tuple[str, Ids]]:
     """Each part with its text, as `coming_whole` cuts it."""
-    open_line = False  # whether something stands before the text in its line or sentence
+    last: int | None = None  # the symbol before this part in its text
     for text, ended in coming_whole(vocabulary, pieces):
         ids = vocabulary.encode(text)
-        if vocabulary.ends == "line" and open_line and text.startswith("\n"):
+        if vocabulary.ends == "line" and last not in (None, END) and text.startswith("\n"):
             ids = np.insert(ids, 0, END)
         if len(ids):
-            open_line = bool(ids[-1] != END)
-        # Lines and sentences without anything in them are passed over, and so is a text of them.
-        if ended and (open_line or vocabulary.ends == "text"):
+            last = int(ids[-1])
+        # Lines and sentences without anything in them are passed over, and so is a text of them. A text that was
+        # prepared for it may end with its own <eos>.
+        if ended and last != END and (last is not None or vocabulary.ends == "text"):
             ids = np.append(ids, END)
-        open_line = open_line and not ended
+        last = None if ended else last
         yield text, ids
 
 

@@ -14,9 +14,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from unrolled.data.units.bytes import utf8
 from unrolled.data.units.words import UNSPACED
 from unrolled.data.vocabulary import END, UNKNOWN, Vocabulary
 from unrolled.errors import SettingError
+from unrolled.generation.constraint import OF_BYTES
 from unrolled.layers.state import State
 from unrolled.models.language import LanguageModel
 
@@ -28,9 +30,6 @@ _LONGEST = 64
 
 _LOOKED_AT = 64
 """Continuations looked at for each beam, the likeliest ones."""
-
-_OF_BYTES = ("byte", "byte pair")
-"""Units whose `texts` are bytes, written as the characters of Latin-1."""
 
 _NO_TEXT = "\N{REPLACEMENT CHARACTER}"
 """What bytes become that are no character."""
@@ -257,14 +256,14 @@ def _context(vocabulary: Vocabulary, text: str) -> tuple[list[int], str, str]:
 
 def _as_symbols(text: str, vocabulary: Vocabulary) -> str:
     """A text in the characters of `vocabulary.texts`."""
-    if vocabulary.unit in _OF_BYTES:
-        return text.encode("utf-8", "surrogateescape").decode("latin-1")
+    if vocabulary.unit in OF_BYTES:
+        return utf8(text).decode("latin-1")
     return text
 
 
 def _as_text(path: str, vocabulary: Vocabulary) -> str:
     """A path as text; the first bytes of a character that is not complete are left out."""
-    if vocabulary.unit not in _OF_BYTES:
+    if vocabulary.unit not in OF_BYTES:
         return path
     return codecs.getincrementaldecoder("utf-8")("replace").decode(path.encode("latin-1"))
 

@@ -74,13 +74,16 @@ def score(model: LanguageModel, text: str, end: bool = False) -> Score:
 
         log P(s_1 ... s_n) = sum_i log P(s_i | <eos> s_1 ... s_{i-1})
 
-    With `end`, the `<eos>` behind the last symbol counts as one more: then it is the probability of exactly this
-    text, without `end` that of a text that begins so. What the model has never seen counts as `<unk>`.
+    With `end`, the `<eos>` behind the last symbol counts as one more, unless the text holds it already: then it is the
+    probability of exactly this text, without `end` that of a text that begins so. What the model has never seen counts
+    as `<unk>`.
 
     Raises:
         DataError: an empty text without `end`.
     """
-    symbols = model.vocabulary.encode(text).tolist() + [END] * end
+    symbols: list[int] = model.vocabulary.encode(text).tolist()
+    end = end and symbols[-1:] != [END]
+    symbols += [END] * end
     if not symbols:
         raise DataError(f"an empty text has no {model.vocabulary.unit}s to score; give at least one")
     steps = log_probabilities(model, torch.tensor(symbols))
