@@ -104,6 +104,13 @@ def test_unk_in_the_text_itself_is_no_gap_of_the_vocabulary(tmp_path):
     assert found.coverage.left_out == () and found.coverage.trained
 
 
+def test_nothing_is_missing_from_a_validation_text_without_known_words(tmp_path):
+    (tmp_path / "a").write_text("the cat\n" * 20)
+    (tmp_path / "b").write_text("<unk>\n")
+    found = encoded(tmp_path / "a", unit="word", pretokenized=True, validate_on=tmp_path / "b")
+    assert found.coverage.validation == 1 and len(found.coverage.lines()) == 1
+
+
 @pytest.mark.parametrize(
     ("usual", "change"),
     [

@@ -121,7 +121,7 @@ def encode_corpus(paths: Sequence[str | Path] = (), settings: DataSettings | Non
         learned.ids,
         kept_out.ids,
         coverage,
-        (*_notes(read), *fitted.notes, *_unseen_note(vocabulary, kept_out.unseen), *coverage.lines()),
+        (*reading_notes(read), *fitted.notes, *_unseen_note(vocabulary, kept_out.unseen), *coverage.lines()),
         sum(len(corpus.documents) for corpus in read),
         (training.characters, validation.characters),
     )
@@ -161,21 +161,25 @@ def _coverage(fitted: Fitted, learned: _Encoded, kept_out: _Encoded, characters:
     vocabulary = fitted.vocabulary
     known = set(vocabulary.symbols[2:])
     left_out = Counter({piece: count for piece, count in fitted.counts.items() if piece not in known})
-    everything = fitted.counts.total()
     both = left_out + kept_out.unseen
     return Coverage(
         vocabulary.unit,
         len(known),
         len(fitted.counts) or len(known),
-        1 - left_out.total() / everything if everything else 1.0,
-        kept_out.known / max(1, kept_out.known + kept_out.unseen.total()),
+        _share(fitted.counts.total() - left_out.total(), left_out.total()),
+        _share(kept_out.known, kept_out.unseen.total()),
         tuple(sorted(both.items(), key=lambda item: (-item[1], item[0]))),
         characters / len(learned.ids),
         learned.unknown,
     )
 
 
-def _notes(read: Sequence[Corpus]) -> list[str]:
+def _share(known: int, unknown: int) -> float:
+    return known / (known + unknown) if known + unknown else 1.0
+
+
+def reading_notes(read: Sequence[Corpus]) -> list[str]:
+    """What a person should know of how texts were read: line ends that were changed, files that were skipped."""
     converted = sum(corpus.converted for corpus in read)
     skipped = [reason for corpus in read for reason in corpus.skipped]
     notes = []

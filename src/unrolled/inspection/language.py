@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from unrolled.data.borders import divided
 from unrolled.data.corpus import STANDARD_INPUT, Corpus
+from unrolled.data.encoded import reading_notes
 from unrolled.data.encoding import Store, encode_pieces, encoded_parts
 from unrolled.data.streams import IGNORED, Stream
 from unrolled.data.text_settings import DataSettings
@@ -36,8 +37,6 @@ DYNAMIC_WINDOW = 64
 _ORDERS = {"character": 7, "byte": 7, "word": 4}
 _ORDER = 5
 """Highest order of the counts, by unit and of all others."""
-
-_LISTED = 8
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def evaluate(
         floor,
         floors,
         notes=(
-            *_notes(corpus),
+            *reading_notes([corpus]),
             *_trained_on(paths, run),
             *_conventions(model, tally, rows, dynamic),
             *missing,
@@ -163,7 +162,7 @@ def total_nats(model: LanguageModel, stream: Stream) -> float:
         for inputs, targets in stream.windows(_WINDOW):
             reading = model.read(inputs, state)
             loss = model.output.loss(reading.output.flatten(0, 1), targets.flatten(), IGNORED)
-            total += float(loss.detach()) * int((targets != IGNORED).sum())
+            total += float(loss) * int((targets != IGNORED).sum())
             state = reading.state
     return total
 
@@ -316,12 +315,3 @@ def _conventions(model: LanguageModel, tally: Tally, rows: int, dynamic: Dynamic
             f"dynamic: a step of gradient descent at rate {dynamic.rate:g} on every {dynamic.window} "
             f"{vocabulary.unit}s, after they were scored; the model in the folder stays as it is"
         )
-
-
-def _notes(corpus: Corpus) -> Iterator[str]:
-    if corpus.converted:
-        yield f"line ends CRLF read as LF in {corpus.converted:,} file{'s' * (corpus.converted != 1)}"
-    yield from (f"skipped {reason}" for reason in corpus.skipped[:_LISTED])
-    if len(corpus.skipped) > _LISTED:
-        more = len(corpus.skipped) - _LISTED
-        yield f"skipped {more:,} more file{'s' * (more != 1)}"
