@@ -7,10 +7,13 @@ import torch
 
 from unrolled.data.vocabulary import Vocabulary
 from unrolled.errors import SettingError
+from unrolled.generation.beam import beam
 from unrolled.generation.filters import Filters
+from unrolled.generation.following import next_symbols, next_words
 from unrolled.generation.sampling import Sampler, sample, samples
 from unrolled.generation.score import score
 from unrolled.models.language import LanguageModel
+from unrolled.models.language_dropouts import Dropouts
 
 
 def model_of(text="abc", **settings):
@@ -251,3 +254,20 @@ def test_the_repetition_penalty_looks_at_the_prompt_and_back_so_far_as_the_windo
     # Within two symbols "b" is always penalised; both are, and "b" leads, as soon as "a" stands there too.
     assert greedy("", 2) == "babbab"
     assert "".join(sample(model, length=6, temperature=0, repetition_penalty=2.0)) == greedy("", 64)
+
+
+def test_nothing_is_dropped_and_no_random_number_of_the_caller_moves_while_a_model_still_trains():
+    model = model_of(dropouts=Dropouts(input=0.5, output=0.5, connections=0.5), embedding_size=3)
+    asked = (
+        lambda: samples(model, "ab", number=2, length=9, seed=1),
+        lambda: beam(model, "ab", length=4)[0].score,
+        lambda: score(model, "abc").log_probability,
+        lambda: next_symbols(model, "ab"),
+        lambda: next_words(model, "ab"),
+    )
+    before = torch.get_rng_state()
+    training = [ask() for ask in asked]
+    assert model.training and model.recurrent.training and torch.equal(before, torch.get_rng_state())
+    model.eval()
+    assert training == [ask() for ask in asked]
+    assert not model.training

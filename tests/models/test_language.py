@@ -6,6 +6,7 @@ from unrolled.data.vocabulary import END, Vocabulary
 from unrolled.equations import Cell
 from unrolled.errors import SettingError
 from unrolled.models.language import LanguageModel
+from unrolled.models.language_dropouts import Dropouts
 
 VOCABULARY = Vocabulary.from_text(["abcd"])
 
@@ -93,3 +94,9 @@ def test_a_cell_with_static_inputs_is_refused():
     )
     with pytest.raises(SettingError, match="told has the static input context"):
         build(cell=cell)
+
+
+def test_dropout_between_layers_needs_two_of_them():
+    assert build(num_layers=2, dropouts=Dropouts(between=0.2)).dropouts.between == 0.2
+    with pytest.raises(SettingError, match=r"between layers, and there is one, got 0\.2"):
+        build(dropouts=Dropouts(between=0.2))

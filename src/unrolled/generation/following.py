@@ -20,6 +20,7 @@ from unrolled.data.vocabulary import END, UNKNOWN, Vocabulary
 from unrolled.errors import SettingError
 from unrolled.generation.constraint import OF_BYTES
 from unrolled.layers.state import State
+from unrolled.models.kept import evaluating
 from unrolled.models.language import LanguageModel
 
 _JOINTS, _NUMERIC_JOINTS = "'’-", ".,"
@@ -271,14 +272,16 @@ def _as_text(path: str, vocabulary: Vocabulary) -> str:
 @torch.no_grad()
 def _after(model: LanguageModel, symbols: list[int]) -> tuple[Tensor, State]:
     """log P (1, V) of what follows the symbols, float64, and the state behind them."""
-    reading = model.read(torch.tensor(symbols)[:, None])
+    with evaluating(model):
+        reading = model.read(torch.tensor(symbols)[:, None])
     return torch.log_softmax(model.output.logits(reading.output[-1]).double(), -1), reading.state
 
 
 @torch.no_grad()
 def _step(model: LanguageModel, symbols: list[int], state: State) -> tuple[Tensor, State]:
     """The same for one symbol more in each of B rows: (B, V)."""
-    logits, state = model(torch.tensor([symbols]), state)
+    with evaluating(model):
+        logits, state = model(torch.tensor([symbols]), state)
     return torch.log_softmax(logits[0].double(), -1), state
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from unrolled.data.vocabulary import END, Writer
 from unrolled.layers.state import State
+from unrolled.models.kept import evaluating
 from unrolled.models.language import LanguageModel
 
 _BLOCK = 8
@@ -19,7 +20,8 @@ _REMEMBERED = 256
 @torch.no_grad()
 def begin(model: LanguageModel, prompt: Sequence[int]) -> tuple[Tensor, State]:
     """Read `<eos>` and the prompt, once: the logits (1, V) of what follows, and the state."""
-    reading = model.read(torch.tensor([END, *prompt])[:, None])
+    with evaluating(model):
+        reading = model.read(torch.tensor([END, *prompt])[:, None])
     return _logits(model, reading.output[-1], [0]), reading.state
 
 
@@ -31,7 +33,8 @@ def advance(
 
     A row that goes by the same name (a whole number) gets the same bits, whatever other rows there are.
     """
-    reading = model.read(torch.tensor(symbols)[None], state)
+    with evaluating(model):
+        reading = model.read(torch.tensor(symbols)[None], state)
     return _logits(model, reading.output[0], names), reading.state
 
 

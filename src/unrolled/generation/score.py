@@ -12,6 +12,7 @@ from torch import Tensor
 from unrolled.data.vocabulary import END, SPECIAL
 from unrolled.errors import DataError
 from unrolled.layers.state import State
+from unrolled.models.kept import evaluating
 from unrolled.models.language import LanguageModel
 
 _WINDOW = 1024
@@ -106,7 +107,7 @@ def log_probabilities(model: LanguageModel, symbols: Tensor) -> Tensor:
     inputs = torch.cat([torch.tensor([END]), symbols[:-1]])
     pieces = []
     state = None
-    with torch.no_grad():
+    with torch.no_grad(), evaluating(model):
         for start in range(0, len(symbols), _WINDOW):
             window = slice(start, start + _WINDOW)
             found, state = window_log_probabilities(model, inputs[window], symbols[window], state)

@@ -16,6 +16,7 @@ from unrolled.errors import DataError, SettingError
 from unrolled.layers.arguments import Arguments, Batch, arrange
 from unrolled.layers.recurrent import Recurrent
 from unrolled.layers.state import State
+from unrolled.models.kept import evaluating as evaluating
 from unrolled.models.language import LanguageModel
 
 Model = LanguageModel | Recurrent
@@ -118,18 +119,6 @@ def surfaces_of(model: LanguageModel, text: str) -> tuple[str, ...]:
         found.append(text[end : place + 1] or symbol)
         end = max(end, place + 1)
     return tuple(found)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation, without dropout; afterwards as it was."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 @contextmanager

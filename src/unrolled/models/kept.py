@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self
 
 from torch import nn
@@ -51,3 +52,15 @@ def check_no_statics(cell: Cell, model: str) -> None:
             f"{cell.name} has the static input {cell.signature.statics[0]}, which a {model} does not give; use a cell "
             "without static inputs"
         )
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation, without dropout; afterwards as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

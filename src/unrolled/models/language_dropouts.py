@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from unrolled.errors import SettingError
 from unrolled.layers.masks import checked_rate
 from unrolled.layers.regularise import Regularise
 
@@ -33,7 +34,16 @@ class Dropouts:
             checked_rate(field.name, getattr(self, field.name))
 
     def regularise(self, layers: int) -> Regularise | None:
-        """What of it happens within the recurrent layers; None if nothing does."""
+        """What of it happens within the recurrent layers; None if nothing does.
+
+        Raises:
+            SettingError: `between` where there is one layer.
+        """
+        if self.between and layers == 1:
+            raise SettingError(
+                f"dropouts.between (--dropout) is between layers, and there is one, got {self.between:g}; use 2 "
+                "layers, or output (--dropout-output)"
+            )
         if not (self.input or self.between or self.connections):
             return None
         rates = (self.input, *(self.between for _ in range(layers - 1)))
