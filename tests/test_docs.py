@@ -10,7 +10,7 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("name", ["tasks", "language_models", "sampling", "music"])
+@pytest.mark.parametrize("name", ["tasks", "language_models", "sampling", "music", "translation"])
 def test_the_programs_of_a_page_print_what_it_shows(name):
     page = (DOCS / f"{name}.md").read_text(encoding="utf-8")
     names, printed = {}, []

@@ -127,7 +127,7 @@ def test_predicting_with_a_language_model_says_what_to_do(tmp_path, capsys):
     code, _, err = run(capsys, "predict", tmp_path / "lm", tmp_path / "a.txt")
     assert (
         code == 2
-        and "needs a classifier, tagger, forecaster or music model, got another kind of model (language)"
+        and "needs a classifier, tagger, forecaster, music model or translator, got another kind of model (language)"
         in err
     )
     assert "use unrolled evaluate, score or next" in err
@@ -139,7 +139,7 @@ def test_files_of_predictions_are_checked_before_anything_is_read(folder, tmp_pa
         assert code == 2 and out == "" and len(err.splitlines()) == 1
         return err
 
-    assert "--output must end in .csv, .jsonl, .conll, or say --format" in refused(
+    assert "--output must end in .csv, .jsonl, .conll, .txt, or say --format" in refused(
         "--output", tmp_path / "a.xlsx"
     )
     assert "or choose another folder with --output" in refused("--output", tmp_path / "none" / "a.csv")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Group, Parameter
 
 from unrolled.cli.options import Switch, Whole, refuse_options
+from unrolled.cli.translator import ARCHITECTURE, EvaluateTranslations, evaluated, refuse_for_others
 from unrolled.cli.waiting import waiting
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ TASKS = {
     "tagger": "unrolled.inspection.tagging",
     "forecaster": "unrolled.inspection.forecasting",
     "music": "unrolled.inspection.music",
+    "encoder_decoder": "unrolled.inspection.translation",
 }
 """By architecture: the module with `evaluate` and `predict`."""
 
@@ -34,6 +36,7 @@ EVALUATED = (*TASKS, "language")
 
 DATA = Group("Data", sort_key=1)
 LANGUAGE = Group("Language models", sort_key=2)
+TRANSLATION = Group("Translators", sort_key=3)
 _ANY = 1_000_000
 """Columns, more than any table has."""
 
@@ -50,6 +53,9 @@ def evaluate(
     dynamic: Annotated[float | None, Parameter(group=LANGUAGE)] = None,
     window: Annotated[Whole | None, Parameter(group=LANGUAGE)] = None,
     rows: Annotated[Whole | None, Parameter(group=LANGUAGE)] = None,
+    translation: Annotated[
+        EvaluateTranslations, Parameter(name="*", group=TRANSLATION)
+    ] = EvaluateTranslations(),
     json: Switch = False,
 ) -> None:
     """How good a trained model is on data it has not seen, beside a rule that is trivial.
@@ -57,8 +63,8 @@ def evaluate(
     Classifiers: accuracy, macro F1 (the mean over the classes), each class, and which were taken for which.
     Taggers: entities found with exact borders and type, counted as in the CoNLL tasks. Forecasters: root mean square
     and mean absolute error, in the units of the data. Language models: bits and perplexity of whole files, beside
-    counts of the training text, and how they were counted. A model that is not better than the trivial rule has
-    learned nothing.
+    counts of the training text, and how they were counted. Translators: BLEU and chrF by sacrebleu, with how they were
+    counted, and exact matches. A model that is not better than the trivial rule has learned nothing.
 
     Examples:
 
@@ -73,7 +79,8 @@ def evaluate(
     run
         A run folder, or a model folder such as RUN/checkpoints/last.
     paths
-        Files or folders with labels, of the kind the model was trained on; for a language model texts.
+        Files or folders with labels, of the kind the model was trained on; for a language model texts, for a
+        translator files of pairs.
     text
         Column of the text, where it is named otherwise than in training.
     label
@@ -97,13 +104,17 @@ def evaluate(
         Print one JSON object instead of tables.
     """
     known = ["text", "label", "encoding", "delimiter", "last", "dynamic", "window", "rows", "json"]
-    refuse_options(paths, known, "unrolled evaluate")
+    refuse_options(paths, [*known, *EvaluateTranslations.model_fields], "unrolled evaluate")
     model = task_model(run, EVALUATED)
     only_for(model, "forecaster", last=last)
     only_for(model, "language", dynamic=dynamic, window=window, rows=rows)
     given = {"text": text, "label": label, "encoding": encoding, "delimiter": delimiter}
+    if _kind(model) != ARCHITECTURE:
+        refuse_for_others(translation, called(_kind(model)))
     with waiting("reading and judging"):
-        if _kind(model) == "language":
+        if _kind(model) == ARCHITECTURE:
+            result = evaluated(model, paths, given, translation)
+        elif _kind(model) == "language":
             result = _of_language(model, run, paths, given, dynamic, window, rows)
         else:
             options = {} if last is None else {"last": last}
@@ -125,7 +136,7 @@ def task_model(run: Path, known: Collection[str] = tuple(TASKS)) -> Kept:
 
     model = load_model(run)
     if model.architecture not in known:
-        *most, last = (_called(name) for name in known)
+        *most, last = (called(name) for name in known)
         raise FolderError(
             f"{run}: this needs a {', '.join(most)} or {last}, got another kind of model ({model.architecture}); "
             "for texts and language models use unrolled evaluate, score or next"
@@ -133,8 +144,10 @@ def task_model(run: Path, known: Collection[str] = tuple(TASKS)) -> Kept:
     return model
 
 
-def _called(architecture: str) -> str:
+def called(architecture: str) -> str:
     """What a person calls a model of this architecture."""
+    if architecture == ARCHITECTURE:
+        return "translator"
     return f"{architecture} model" if architecture in ("language", "music") else architecture
 
 
@@ -169,7 +182,7 @@ def only_for(model: Kept, architecture: str, **options: object) -> None:
     for name, value in options.items():
         if value is not None and held != architecture:
             raise SettingError(
-                f"--{name} is for a {_called(architecture)}, this run holds a {_called(held)}; leave it out"
+                f"--{name} is for a {called(architecture)}, this run holds a {called(held)}; leave it out"
             )
 
 

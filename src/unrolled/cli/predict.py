@@ -5,19 +5,28 @@ from __future__ import annotations
 import csv
 import json as json_format
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from unrolled.cli.evaluate import only_for, reading_of, task_model, task_module
+from unrolled.cli.evaluate import TRANSLATION, called, only_for, reading_of, task_model, task_module
 from unrolled.cli.options import Switch, Whole, refuse_options
+from unrolled.cli.translator import (
+    ARCHITECTURE,
+    PredictTranslations,
+    pairs_reading,
+    refuse_for_others,
+    search_of,
+)
 from unrolled.cli.waiting import counting
 
 DATA = Group("Data", sort_key=1)
-_FORMS = {".csv": "csv", ".jsonl": "jsonl", ".conll": "conll"}
+_FORMS = {".csv": "csv", ".jsonl": "jsonl", ".conll": "conll", ".txt": "text"}
+_USUAL = {"tagger": "conll", ARCHITECTURE: "text"}
+"""What is written for some models unless another form is asked for, and for no others."""
 
 
 def predict(
@@ -25,7 +34,7 @@ def predict(
     /,
     *paths: Annotated[str, Parameter(allow_leading_hyphen=True)],
     output: Path | None = None,
-    form: Annotated[Literal["csv", "jsonl", "conll"] | None, Parameter(name="--format")] = None,
+    form: Annotated[Literal["csv", "jsonl", "conll", "text"] | None, Parameter(name="--format")] = None,
     probabilities: Switch = False,
     steps: Whole | None = None,
     figure: Path | None = None,
@@ -33,8 +42,11 @@ def predict(
     label: Annotated[str | None, Parameter(group=DATA)] = None,
     encoding: Annotated[str | None, Parameter(group=DATA)] = None,
     delimiter: Annotated[str | None, Parameter(group=DATA)] = None,
+    translation: Annotated[
+        PredictTranslations, Parameter(name="*", group=TRANSLATION)
+    ] = PredictTranslations(),
 ) -> None:
-    """Classes, tags or forecasts for new data, one row each.
+    """Classes, tags, forecasts or translations for new data, one row each.
 
     The data needs no labels. Sequences are read and answered as they come, so a file may be larger than memory.
     Without `--output` the rows go to standard output.
@@ -45,18 +57,20 @@ def predict(
     - `unrolled predict runs/names text.conll --format conll`
     - `unrolled predict runs/digits recordings/ --format jsonl`
     - `unrolled predict runs/sales sales.csv --steps 24 --figure next.html`
+    - `unrolled predict runs/french -` (a line in, a line out), or `sentences.txt --number 3 --format jsonl`
 
     Parameters
     ----------
     run
         A run folder, or a model folder such as RUN/checkpoints/last.
     paths
-        Files or folders of the kind the model was trained on.
+        Files or folders of the kind the model was trained on; for a translator files of texts, one a line, or pairs;
+        - is standard input.
     output
         File to write; it must not exist yet. Its ending chooses the format, where that is not said.
     form
-        `csv`, `jsonl` (one JSON object a line), or for taggers `conll` (word, tab, tag).
-        [default: by the ending of --output, else csv; for taggers conll]
+        `csv`, `jsonl` (one JSON object a line), for taggers `conll` (word, tab, tag), or for translators `text` (a
+        translation a line). [default: by the ending of --output, else csv; for taggers conll, for translators text]
     probabilities
         Add the probability of every class.
     steps
@@ -73,7 +87,7 @@ def predict(
         What separates the columns of these files.
     """
     known = ["output", "format", "probabilities", "steps", "figure", "text", "label", "encoding", "delimiter"]
-    refuse_options(paths, known, "unrolled predict")
+    refuse_options(paths, [*known, *PredictTranslations.model_fields], "unrolled predict")
     from unrolled.errors import SettingError
 
     model = task_model(run)
@@ -83,30 +97,68 @@ def predict(
     _check_files(output, form, figure)
     chosen = _chosen_form(form or _form_of(output), run, model.architecture)
     given = {"text": text, "label": label, "encoding": encoding, "delimiter": delimiter}
-    module = task_module(model)
-    reading = reading_of(model, given)
-    options = {} if steps is None else {"steps": steps}
-    if figure is not None:
-        _write_figure(module.figure(model, paths, reading, **options), figure)
-    if chosen == "conll":
-        lines = module.conll(model, paths, reading, probabilities)
+    if model.architecture == ARCHITECTURE:
+        lines = _translations(model, paths, given, translation, chosen, probabilities)
     else:
-        rows = module.predict(model, paths, reading, probabilities, **options)
-        lines = (
-            _as_csv(rows) if chosen == "csv" else (json_format.dumps(row, ensure_ascii=False) for row in rows)
-        )
+        refuse_for_others(translation, called(model.architecture))
+        module, reading = task_module(model), reading_of(model, given)
+        options = {} if steps is None else {"steps": steps}
+        if figure is not None:
+            _write_figure(module.figure(model, paths, reading, **options), figure)
+        if chosen == "conll":
+            lines = module.conll(model, paths, reading, probabilities)
+        else:
+            lines = _written(module.predict(model, paths, reading, probabilities, **options), chosen)
     with _opened(output) as file:
         for line in lines if output is None else counting(lines, f"predicting into {output}"):
-            print(line, file=file)
+            print(line, file=file, flush="-" in paths)
+
+
+def _translations(
+    model: Any,
+    paths: Sequence[str],
+    given: dict[str, str | None],
+    asked: PredictTranslations,
+    form: str,
+    probabilities: bool,
+) -> Iterator[str]:
+    """Translations in a form; behind them standard error says what was left out."""
+    from unrolled.data.pairs import Usable
+    from unrolled.errors import SettingError
+    from unrolled.inspection.translation import lines, predict
+
+    if probabilities:
+        raise SettingError(
+            "--probabilities is for classes and tags; of translations --format csv gives log P"
+        )
+    reading, search, usable = (
+        pairs_reading(model, given, asked),
+        search_of(asked),
+        Usable(asked.skip_bad, "text"),
+    )
+    if form == "text":
+        yield from lines(model, paths, reading, search, usable)
+    else:
+        yield from _written(predict(model, paths, reading, search, usable), form)
+    for note in usable.notes():
+        print(f"note  {note}", file=sys.stderr)
+
+
+def _written(rows: Iterable[dict[str, Any]], form: str) -> Iterator[str]:
+    return _as_csv(rows) if form == "csv" else (json_format.dumps(row, ensure_ascii=False) for row in rows)
 
 
 def _chosen_form(asked: str | None, run: Path, architecture: str) -> str:
-    """What is written: what was asked for, else CoNLL for taggers and CSV for others."""
+    """What is written: what was asked for, else CoNLL for taggers, texts for translators and CSV for others."""
     from unrolled.errors import SettingError
 
-    if asked == "conll" and architecture != "tagger":
-        raise SettingError(f"--format conll is for taggers, {run} holds a {architecture}; use csv or jsonl")
-    return asked or ("conll" if architecture == "tagger" else "csv")
+    for of, form in _USUAL.items():
+        if asked == form and architecture != of:
+            held = called(architecture)
+            raise SettingError(
+                f"--format {form} is for {called(of)}s, {run} holds a {held}; use csv or jsonl"
+            )
+    return asked or _USUAL.get(architecture, "csv")
 
 
 def _check_files(output: Path | None, form: str | None, figure: Path | None) -> None:

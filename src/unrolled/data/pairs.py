@@ -103,7 +103,7 @@ class Pairs:
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp(), "pairs.tsv")
-        >>> _ = path.write_text("Go.\tVa !\nStop.\n")
+        >>> _ = path.write_text("Go.\\tVa !\\nStop.\\n")
         >>> for found in Pairs([path]):
         ...     print(found.target if isinstance(found, Pair) else found.message)
         Va !
