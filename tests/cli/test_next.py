@@ -1,9 +1,13 @@
 import json
 
 import pytest
+import torch
 
+from unrolled.data.units.words import Words
+from unrolled.data.vocabulary import SPECIAL
 from unrolled.generation.following import next_symbols, next_words
-from unrolled.models.folder import load_model
+from unrolled.models.folder import load_model, save_model
+from unrolled.models.language import LanguageModel
 
 
 def test_bars_of_the_likeliest_words(unrolled, trained):
@@ -47,9 +51,18 @@ def test_blanks_are_visible_and_the_unseen_is_said(unrolled, trained):
     [
         (["-k", "0"], "the number of words (-k) must be at least 1, got 0"),
         (["--beam", "0"], "the beam must be at least 1"),
+        (["--symbols", "--beam", "9"], "--beam searches for words in smaller units than words; leave it out"),
         (["-k", "1.5"], "must be a whole number"),
         (["--simbols"], "Did you mean --symbols?"),
     ],
 )
 def test_wrong_input_is_one_line(refused, trained, options, message):
     assert message in refused("next", trained, "the", *options)
+
+
+def test_a_model_of_words_needs_no_beam(unrolled, refused, tmp_path):
+    torch.manual_seed(0)
+    save_model(LanguageModel(Words((*SPECIAL, "the", "cat")), "gru", 4), tmp_path)
+    assert "leave it out" in refused("next", tmp_path, "the", "--beam", "9")
+    code, out, err = unrolled("next", tmp_path, "the")
+    assert (code, err) == (0, "") and {line.split()[0] for line in out.splitlines()} == {"the", "cat"}

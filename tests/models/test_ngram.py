@@ -87,5 +87,7 @@ def test_what_cannot_be_counted_is_refused():
         WittenBell([0, 1], 1, 2).nats([])
     with pytest.raises(DataError, match=r"a row of numbers \(N,\), got shape \(1, 2\)"):
         WittenBell([[0, 1]], 1, 2)
-    with pytest.raises(SettingError, match="no order"):
+    with pytest.raises(SettingError, match="must be one or more, each 0 or more, got"):
         best_order([0, 1], [1], 2, [])
+    with pytest.raises(SettingError, match="each 0 or more, got"):
+        best_order([0, 1], [1], 2, [3, -1])

@@ -25,7 +25,7 @@ def next_command(
     /,
     *,
     k: Annotated[Whole, Parameter(name=["-k", "--number"])] = 5,
-    beam: Whole = 64,
+    beam: Whole | None = None,
     symbols: Switch = False,
     json: Switch = False,
 ) -> None:
@@ -50,20 +50,27 @@ def next_command(
     k
         How many to show.
     beam
-        Beginnings of words that are followed at once; with more, rarer words are found. Models of words need none.
+        Beginnings of words that are followed at once; with more, rarer words are found. [default: 64]
     symbols
         Show the next symbols of the model instead of words, `<eos>` (the text ends) and `<unk>` among them.
     json
         Print one JSON object instead of bars; probabilities from 0 to 1.
     """
-    from unrolled.generation.following import next_symbols, next_words, part_read
+    from unrolled.errors import SettingError
+    from unrolled.generation.following import BEAM, next_symbols, next_words, part_read
     from unrolled.models.folder import load_model
     from unrolled.models.language import LanguageModel
 
     model = load_model(run, LanguageModel)
+    if beam is not None and (symbols or model.vocabulary.unit == "word"):
+        raise SettingError("--beam searches for words in smaller units than words; leave it out")
     seen = text if symbols else part_read(model.vocabulary, text)
     warn_unseen("the text", model.vocabulary.unseen(seen), model.vocabulary.unit)
-    found = next_symbols(model, text, k) if symbols else next_words(model, text, k, beam)
+    found = (
+        next_symbols(model, text, k)
+        if symbols
+        else next_words(model, text, k, BEAM if beam is None else beam)
+    )
     if json:
         kind = model.vocabulary.unit if symbols else "word"
         listed = [{"text": name, "probability": p} for name, p in found]

@@ -29,6 +29,9 @@ _JOINTS, _NUMERIC_JOINTS = "'’-", ".,"
 _LONGEST = 64
 """Symbols a word may have; no language writes words that long."""
 
+BEAM = 64
+"""Beginnings of words kept after every symbol, if nothing else is said."""
+
 _LOOKED_AT = 64
 """Continuations looked at for each beam, the likeliest ones."""
 
@@ -52,7 +55,7 @@ def next_symbols(model: LanguageModel, text: str, k: int = 5) -> Continuations:
     return list(zip(names, top.values.exp().tolist(), strict=True))
 
 
-def next_words(model: LanguageModel, text: str, k: int = 5, beam: int = 64) -> Continuations:
+def next_words(model: LanguageModel, text: str, k: int = 5, beam: int = BEAM) -> Continuations:
     """The `k` likeliest next words after a text; behind half a word, the likeliest ways to end it.
 
     A model of words gives them at once, without `<unk>` and `<eos>`; the last word of the text is taken as complete.

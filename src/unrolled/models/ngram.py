@@ -106,7 +106,7 @@ class WittenBell:
 
     def _checked(self, ids: ArrayLike) -> Any:
         """The symbols as they are, a map of a file too, if they lie where they must."""
-        symbols = ids if isinstance(ids, np.ndarray) else np.array(ids, dtype=np.int64)
+        symbols = _array(ids)
         if symbols.ndim != 1:
             raise DataError(
                 f"symbols must be a row of numbers (N,), got shape {symbols.shape}; give one stream"
@@ -117,6 +117,11 @@ class WittenBell:
                 f"{int(symbols.max())}; encode the text with the vocabulary of V symbols"
             )
         return symbols
+
+
+def _array(ids: ArrayLike) -> NDArray[Any]:
+    """An array as it is, a map of a file too; anything else as int64."""
+    return ids if isinstance(ids, np.ndarray) else np.array(ids, dtype=np.int64)
 
 
 def _counted(symbols: Any, order: int, size: int) -> Iterator[_Grams]:
@@ -155,12 +160,12 @@ def best_order(
     The validation symbols follow the training ones. All orders are judged with one counting.
 
     Raises:
-        SettingError: no orders.
+        SettingError: no orders, or one below 0.
     """
     asked = sorted(set(orders))
-    if not asked:
-        raise SettingError("no order was given to choose from; give at least one")
-    symbols = training if isinstance(training, np.ndarray) else np.array(training, dtype=np.int64)
+    if not asked or asked[0] < 0:
+        raise SettingError(f"the orders to choose from must be one or more, each 0 or more, got {asked}")
+    symbols = _array(training)
     found = WittenBell(symbols, asked[-1], size).nats(validation, symbols[-max(1, asked[-1]) :])
     best = min(asked, key=lambda order: found[order])
     return best, float(found[best])
@@ -170,5 +175,4 @@ def counting_floor(
     training: ArrayLike, validation: ArrayLike, size: int, orders: Iterable[int] = range(8)
 ) -> tuple[int, float]:
     """`best_order` for texts of any length: of more than `MOST_COUNTED` training symbols only the last are counted."""
-    symbols = training if isinstance(training, np.ndarray) else np.array(training, dtype=np.int64)
-    return best_order(symbols[-MOST_COUNTED:], validation, size, orders)
+    return best_order(_array(training)[-MOST_COUNTED:], validation, size, orders)
