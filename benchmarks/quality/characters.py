@@ -16,9 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from unrolled.data.streams import split_documents
-from unrolled.data.text import Document, read_texts
-from unrolled.data.vocabulary import Vocabulary
+from unrolled.data.encoded import encode_corpus
 from unrolled.models import load_model
 from unrolled.models.ngram import best_order
 from unrolled.training.events import Event, Validated
@@ -30,9 +28,9 @@ ORDERS = range(3, 8)
 
 def main() -> None:
     asked = arguments()
-    training, validation = split_documents(read_texts([asked.path]).documents)
-    print(f"{len(joined(training)):,} characters to train on, {len(joined(validation)):,} to judge by\n")
-    order, floor = counting_floor(joined(training), joined(validation))
+    text = encode_corpus([asked.path])
+    print("{:,} characters to train on, {:,} to judge by\n".format(*text.characters))
+    order, floor = best_order(text.training, text.validation, len(text.vocabulary), ORDERS)
     limit = f"{asked.minutes:g} minutes" if asked.minutes else f"{asked.updates:,} updates"
     print("| model | nats per character | bits | worst and best seed, nats | minutes | parameters |")
     print("|---|---|---|---|---|---|")
@@ -57,16 +55,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="runs of every cell [3]")
     parser.add_argument("--target", type=float, help="a figure to print beside, nats per character")
     return parser.parse_args()
-
-
-def joined(documents: list[Document]) -> str:
-    return "".join(document.text for document in documents)
-
-
-def counting_floor(training: str, validation: str) -> tuple[int, float]:
-    """The order whose model is best on the validation text, and its nats per character."""
-    vocabulary = Vocabulary.from_text([training])
-    return best_order(vocabulary.encode(training), vocabulary.encode(validation), len(vocabulary), ORDERS)
 
 
 @dataclass(frozen=True)

@@ -4,42 +4,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrolled.data.streams import IGNORED, Stream, encode_documents, split_documents
-from unrolled.data.text import Document
-from unrolled.data.vocabulary import END, Vocabulary
+from unrolled.data.streams import IGNORED, Stream
+from unrolled.data.vocabulary import END
 from unrolled.errors import DataError, SettingError
-
-
-def test_documents_are_joined_by_eos_and_the_last_one_ends_too():
-    vocabulary = Vocabulary.from_text(["ab"])
-    stream = encode_documents(
-        [Document("1", "ab"), Document("2", "b"), Document("3", "a", ends=False)], vocabulary
-    )
-    assert stream.tolist() == [2, 3, END, 3, END, 2]
-    assert encode_documents([], vocabulary).tolist() == []
-
-
-def test_the_split_cuts_the_last_tenth_of_the_characters_and_only_the_cut_document_has_no_end():
-    documents = [Document("1", "a" * 50), Document("2", "b" * 45), Document("3", "c" * 5)]
-    training, validation = split_documents(documents, 0.1)
-    assert training == [Document("1", "a" * 50), Document("2", "b" * 40, ends=False)]
-    assert validation == [Document("2", "b" * 5), Document("3", "c" * 5)]
-
-
-def test_a_split_on_the_border_of_two_documents_leaves_both_whole():
-    documents = [Document("1", "a" * 90), Document("2", "b" * 10)]
-    assert split_documents(documents, 0.1) == (documents[:1], documents[1:])
-
-
-def test_a_split_of_a_part_that_does_not_end_stays_without_end():
-    _, validation = split_documents([Document("1", "abcd", ends=False)], 0.5)
-    assert validation == [Document("1", "cd", ends=False)]
-
-
-@pytest.mark.parametrize("fraction", [0, 1, -0.1])
-def test_a_share_outside_zero_and_one_is_refused(fraction):
-    with pytest.raises(SettingError, match="validation share"):
-        split_documents([Document("1", "a")], fraction)
 
 
 def test_windows_by_hand():

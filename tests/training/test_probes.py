@@ -5,8 +5,7 @@ import json
 import pytest
 import torch
 
-from unrolled.data.streams import encode_documents, split_documents
-from unrolled.data.text import read_texts
+from unrolled.data.encoded import encode_corpus
 from unrolled.errors import SettingError
 from unrolled.inspection.gradient_flow import gradient_flow
 from unrolled.inspection.spectrum import spectrum
@@ -47,8 +46,7 @@ def test_the_last_values_are_those_of_the_functions_on_the_last_weights(text, tm
     found = probes(run)
     assert [line["update"] for line in found] == [0, 3, 6]
     model = load_model(run.path / "checkpoints" / "last", LanguageModel)
-    _, validation = split_documents(read_texts([text]).documents, 0.1)
-    ids = torch.from_numpy(encode_documents(validation, model.vocabulary))
+    ids = torch.from_numpy(encode_corpus([text]).validation)
     flow = gradient_flow(model, ids, lags=64, rows=4)
     expected = {
         "l0 rate": flow.rates[0],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, repeat
 
@@ -11,45 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unrolled.data.text import Document
-from unrolled.data.vocabulary import END, Ids, StoredIds, Vocabulary
+from unrolled.data.vocabulary import END, Ids, StoredIds
 from unrolled.errors import DataError, SettingError
 
 IGNORED = -1
 """The target of a place that holds no symbol; losses leave it out."""
-
-
-def split_documents(
-    documents: Sequence[Document], fraction: float = 0.1
-) -> tuple[list[Document], list[Document]]:
-    """Training and validation documents: the last `fraction` of all characters is validation.
-
-    A document on the border is cut in two; its first part then has no `<eos>`, for it does not end there.
-    """
-    if not 0 < fraction < 1:
-        raise SettingError(f"the validation share must be between 0 and 1, got {fraction}")
-    left = round((1 - fraction) * sum(len(document.text) for document in documents))
-    training: list[Document] = []
-    validation: list[Document] = []
-    for document in documents:
-        head, tail = document.text[:left], document.text[left:]
-        left -= len(head)
-        if head:
-            training.append(replace(document, text=head, ends=document.ends and not tail))
-        if tail:
-            validation.append(replace(document, text=tail))
-    return training, validation
-
-
-def encode_documents(documents: Sequence[Document], vocabulary: Vocabulary) -> Ids:
-    """One stream `(N,)`: every character of every document, `<eos>` behind each document that ends."""
-    end = np.array([END])
-    pieces = [
-        piece
-        for document in documents
-        for piece in (vocabulary.encode(document.text), end[: int(document.ends)])
-    ]
-    return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,10 @@ __all__ = ["STANDARD_INPUT", "Document", "Texts", "decode", "documents_of", "rea
 
 @dataclass(frozen=True)
 class Document:
-    """One text with a beginning and, unless it was cut off, an end (`<eos>`)."""
+    """One text, whole or its last part."""
 
     name: str
     text: str
-    ends: bool = True
 
 
 @dataclass
