@@ -112,6 +112,13 @@ def test_it_computes_its_equations(options):
     assert loss.item() == nats
 
 
+def test_a_target_that_is_cut_off_does_not_lead_into_the_next():
+    model, targets = made(), Ragged.from_rows([[2, 3], [7, 4], [5]])
+    wanted = [log_probabilities(model, s, t) for s, t in zip(rows(SOURCES), rows(targets), strict=True)]
+    found = numbers(model(SOURCES, targets).values.log_softmax(-1))
+    np.testing.assert_allclose(found, np.concatenate(wanted), rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("options", KINDS, ids=str)
 def test_its_gradients_are_those_of_finite_differences(options):
     model = made(**options)

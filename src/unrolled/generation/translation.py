@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +19,7 @@ from unrolled.generation.decoding import Beam, Chooser, Decoding, Draws, Output
 from unrolled.generation.filters import Filters
 from unrolled.layers.ragged import Ragged
 from unrolled.models.encoder_decoder import EncoderDecoder
+from unrolled.models.kept import evaluating
 
 WIDTH = 5
 
@@ -102,7 +102,7 @@ def translate(
     copies = copy_unknown and model.attention is not None and isinstance(model.target, Listed)
     seed = secrets.randbits(63) if seed is None else seed
     found: list[list[Translation]] = [[] for _ in texts]
-    with _evaluated(model):
+    with torch.no_grad(), evaluating(model):
         for chosen in _batches([len(source) for source in sources], batch):
             longest = [2 * len(sources[i]) + 10 if maximum is None else maximum for i in chosen]
             chooser: Chooser = Beam(width or WIDTH, copies)
@@ -136,7 +136,7 @@ def search_tree(
     copies = copy_unknown and model.attention is not None and isinstance(model.target, Listed)
     longest = 2 * len(source) + 10 if maximum is None else maximum
     decoding = Decoding(model, Beam(width, copies), [longest], 1, length_penalty)
-    with _evaluated(model):
+    with torch.no_grad(), evaluating(model):
         decoding.run(model.encode(_ragged(model, [source])))
     return decoding.tree(0)
 
@@ -198,18 +198,6 @@ def _text(vocabulary: Vocabulary, symbols: Sequence[int], copied: dict[int, str]
         index = vocabulary.index
         return vocabulary.decode(index[copied[n]] if n in copied else s for n, s in enumerate(symbols))
     return "".join(copied.get(n, vocabulary.symbols[symbol]) for n, symbol in enumerate(symbols))
-
-
-@contextmanager
-def _evaluated(model: EncoderDecoder) -> Iterator[None]:
-    """Without dropout and gradients, and back to how it was."""
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(training)
 
 
 def _check(

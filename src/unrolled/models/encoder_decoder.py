@@ -123,7 +123,7 @@ class EncoderDecoder(Kept):
         for used in (self.cell, self.decoder_cell):
             check_no_statics(used, "encoder-decoder")
         self.condition, self.dropout, self.reading = condition, dropout, dict(reading or {})
-        self.options = {
+        self.options: dict[str, Any] = {
             **sizes,
             "bidirectional": bidirectional,
             "bridge": bridge,
@@ -134,30 +134,14 @@ class EncoderDecoder(Kept):
         }
         self.source_embedding = _embedding(len(source), embedding_size)
         self.target_embedding = _embedding(len(target), embedding_size)
-        between = dropout if num_layers > 1 else 0.0
-        self.encoder = Recurrent(
-            self.cell,
-            embedding_size,
-            hidden_size,
-            num_layers,
-            bidirectional,
-            sizes=dict.fromkeys(self.cell.named_sizes, hidden_size),
-            merge="sum" if attention == "dot" else "concat",
-            dropout=between,
-        )
-        vector = sum(value.shape[-1] for value in _final(self.encoder._start_state(1)))
-        own = dict.fromkeys(self.decoder_cell.named_sizes, hidden_size)
-        with_vector = condition == "context"
-        self.decoder = Recurrent(
-            with_context(self.decoder_cell) if with_vector else self.decoder_cell,
-            embedding_size,
-            hidden_size,
-            num_layers,
-            sizes={**own, CONTEXT: vector} if with_vector else own,
-            dropout=between,
-        )
+        self.encoder = self._layers(self.cell, bidirectional, "sum" if attention == "dot" else "concat")
         if not bridge:
             _check_handed(self.encoder, self.cell, self.decoder_cell)
+        vector = sum(value.shape[-1] for value in _final(self.encoder._start_state(1)))
+        if condition == "context":
+            self.decoder = self._layers(with_context(self.decoder_cell), sizes={CONTEXT: vector})
+        else:
+            self.decoder = self._layers(self.decoder_cell)
         self.bridge = Conditioned(self.decoder, vector) if bridge else None
         width = embedding_size if tied else self.decoder.output_size
         self.attention = self._attention(width, attention or "general")
@@ -165,6 +149,25 @@ class EncoderDecoder(Kept):
         self.spread = None if plain else nn.Linear(self.decoder.output_size, width, bias=False)
         weight = self.target_embedding.get_parameter("weight") if tied else None
         self.output = Output(width, len(target), tied=weight)
+
+    def _layers(
+        self,
+        cell: Cell,
+        bidirectional: bool = False,
+        merge: str = "concat",
+        sizes: Mapping[str, int] | None = None,
+    ) -> Recurrent:
+        hidden, layers = self.options["hidden_size"], self.options["num_layers"]
+        return Recurrent(
+            cell,
+            self.options["embedding_size"],
+            hidden,
+            layers,
+            bidirectional,
+            sizes={**dict.fromkeys(cell.named_sizes, hidden), **(sizes or {})},
+            merge=merge,
+            dropout=self.dropout if layers > 1 else 0.0,
+        )
 
     def _attention(self, width: int, score: Literal["general", "dot"]) -> LuongAttention | None:
         if self.condition != "attention":
