@@ -37,6 +37,11 @@ EVALUATED = (*TASKS, "language")
 DATA = Group("Data", sort_key=1)
 LANGUAGE = Group("Language models", sort_key=2)
 TRANSLATION = Group("Translators", sort_key=3)
+_Translation = Annotated[EvaluateTranslations, Parameter(name="*", group=TRANSLATION)]
+_OPTIONS = (
+    *("text", "label", "encoding", "delimiter", "last", "dynamic", "window", "rows", "json"),
+    *EvaluateTranslations.model_fields,
+)
 _ANY = 1_000_000
 """Columns, more than any table has."""
 
@@ -53,9 +58,7 @@ def evaluate(
     dynamic: Annotated[float | None, Parameter(group=LANGUAGE)] = None,
     window: Annotated[Whole | None, Parameter(group=LANGUAGE)] = None,
     rows: Annotated[Whole | None, Parameter(group=LANGUAGE)] = None,
-    translation: Annotated[
-        EvaluateTranslations, Parameter(name="*", group=TRANSLATION)
-    ] = EvaluateTranslations(),
+    translation: _Translation = EvaluateTranslations(),
     json: Switch = False,
 ) -> None:
     """How good a trained model is on data it has not seen, beside a rule that is trivial.
@@ -103,8 +106,7 @@ def evaluate(
     json
         Print one JSON object instead of tables.
     """
-    known = ["text", "label", "encoding", "delimiter", "last", "dynamic", "window", "rows", "json"]
-    refuse_options(paths, [*known, *EvaluateTranslations.model_fields], "unrolled evaluate")
+    refuse_options(paths, _OPTIONS, "unrolled evaluate")
     model = task_model(run, EVALUATED)
     only_for(model, "forecaster", last=last)
     only_for(model, "language", dynamic=dynamic, window=window, rows=rows)

@@ -25,6 +25,11 @@ from unrolled.cli.waiting import counting
 
 DATA = Group("Data", sort_key=1)
 _FORMS = {".csv": "csv", ".jsonl": "jsonl", ".conll": "conll", ".txt": "text"}
+_Translation = Annotated[PredictTranslations, Parameter(name="*", group=TRANSLATION)]
+_OPTIONS = (
+    *("output", "format", "probabilities", "steps", "figure", "text", "label", "encoding", "delimiter"),
+    *PredictTranslations.model_fields,
+)
 _USUAL = {"tagger": "conll", ARCHITECTURE: "text"}
 """What is written for some models unless another form is asked for, and for no others."""
 
@@ -42,9 +47,7 @@ def predict(
     label: Annotated[str | None, Parameter(group=DATA)] = None,
     encoding: Annotated[str | None, Parameter(group=DATA)] = None,
     delimiter: Annotated[str | None, Parameter(group=DATA)] = None,
-    translation: Annotated[
-        PredictTranslations, Parameter(name="*", group=TRANSLATION)
-    ] = PredictTranslations(),
+    translation: _Translation = PredictTranslations(),
 ) -> None:
     """Classes, tags, forecasts or translations for new data, one row each.
 
@@ -86,8 +89,7 @@ def predict(
     delimiter
         What separates the columns of these files.
     """
-    known = ["output", "format", "probabilities", "steps", "figure", "text", "label", "encoding", "delimiter"]
-    refuse_options(paths, [*known, *PredictTranslations.model_fields], "unrolled predict")
+    refuse_options(paths, _OPTIONS, "unrolled predict")
     from unrolled.errors import SettingError
 
     model = task_model(run)
