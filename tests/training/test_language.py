@@ -79,7 +79,6 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_the_callers_random_numbers
         {"model": {"embedding": 4}},
         {"model": {"initialise": "chrono:50"}},
         {"model": {"projection": 3}},
-        {"model": {"adaptive": "5,9"}},
         {"model": {"dropout_output": 0.4}},
         {"model": {"dropconnect": 0.4}},
         {"data": {"validation": 0.31}},
@@ -111,6 +110,7 @@ def test_every_setting_changes_the_result(text, tmp_path, usual, change):
     ("base", "change"),
     [
         ({"model": {"embedding": 8}}, {"model": {"tied": True}}),
+        ({"data": {"unit": "word"}}, {"data": {"unit": "word"}, "model": {"adaptive": "2"}}),
         ({"model": {"embedding": 8}}, {"model": {"dropout_embedding": 0.4}}),
         ({"model": {"embedding": 8}}, {"model": {"dropout_input": 0.4}}),
         ({"model": {"layers": 2}}, {"model": {"dropout": 0.4}}),
@@ -223,6 +223,12 @@ def test_of_many_skipped_files_only_some_are_named(text, tmp_path):
     train(folder, tmp_path, report=seen.append)
     assert len(seen[0].notes) == 11
     assert seen[0].notes[-3] == "skipped 2 more files"
+
+
+@pytest.mark.parametrize("unit", ["character", "byte"])
+def test_groups_by_frequency_need_symbols_in_that_order(text, tmp_path, unit):
+    with pytest.raises(SettingError, match=f"{unit}s stand in the order of their codes; .*--unit word"):
+        train(text, tmp_path, data={"unit": unit}, model={"adaptive": "5,9"})
 
 
 def test_a_text_shorter_than_a_window_names_settings_that_work(tmp_path):

@@ -82,3 +82,9 @@ def test_cutoffs_of_the_adaptive_softmax():
 @pytest.mark.parametrize("group", [DataSettings, FitSettings, ModelSettings])
 def test_every_setting_says_what_it_is(group):
     assert all(field.description.endswith((".", "]")) for field in group.model_fields.values())
+
+
+def test_windows_too_short_to_vary_are_refused():
+    FitSettings(variable_steps=True, steps=5)
+    with pytest.raises(SettingError, match="at least 5 symbols, got --steps 4; use more"):
+        FitSettings(variable_steps=True, steps=4)

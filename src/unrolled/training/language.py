@@ -84,6 +84,7 @@ def train_language_model(
     cell = find(model.cell)
     text = encode_corpus(paths, data)
     _check_length(text, training)
+    _check_order(text.vocabulary, model)
     network = _first_model(text.vocabulary, cell, model, data.carried, training.seed)
     objective = NextSymbol(
         network,
@@ -167,6 +168,14 @@ def _check_length(text: EncodedText, settings: FitSettings) -> None:
         f"the text has {counted(symbols, text.vocabulary.unit)} to train on, less than one window of --steps "
         f"{settings.steps} x --batch {settings.batch} = {needed}; use more text, or --steps {steps} --batch {batch}"
     )
+
+
+def _check_order(vocabulary: Vocabulary, settings: ModelSettings) -> None:
+    if settings.adaptive is not None and vocabulary.unit in ("character", "byte"):
+        raise SettingError(
+            f"--adaptive groups symbols by how frequent they are, and {vocabulary.unit}s stand in the order of their "
+            "codes; leave it out, or use --unit word or bpe"
+        )
 
 
 def _config(

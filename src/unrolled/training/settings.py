@@ -12,6 +12,9 @@ from unrolled.errors import SettingError
 
 Optimizer = Literal["adam", "sgd", "rmsprop"]
 
+SHORTEST = 5
+"""Windows of drawn lengths have so many symbols at least."""
+
 DEFAULT_UPDATES = 3000
 
 
@@ -257,6 +260,18 @@ class FitSettings(CourseSettings):
     )
 
     rates: ClassVar[dict[Optimizer, float]] = {**CourseSettings.rates, "sgd": 4.0}
+
+    def check_together(self) -> None:
+        """Refuse what would change nothing, and windows too short to vary.
+
+        Raises:
+            SettingError: an option of another choice than the one made; `variable_steps` with fewer than 5 steps.
+        """
+        super().check_together()
+        if self.variable_steps and self.steps < SHORTEST:
+            raise SettingError(
+                f"--variable-steps draws windows of at least {SHORTEST} symbols, got --steps {self.steps}; use more"
+            )
 
     @property
     def update_limit(self) -> int | None:

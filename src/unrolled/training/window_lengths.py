@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-_DEVIATION, _SHORTEST = 5.0, 5
+from unrolled.training.settings import SHORTEST
+
+_DEVIATION = 5.0
 _USUAL = 0.95
 """Share of the windows that are about as long as was asked for; the others are about half as long."""
 
@@ -25,14 +27,14 @@ def drawn_lengths(steps: int, seed: int) -> Iterator[int]:
     generator = np.random.default_rng(seed)
     while True:
         centre = steps if generator.random() < _USUAL else steps / 2
-        yield max(_SHORTEST, math.floor(generator.normal(centre, _DEVIATION)))
+        yield max(SHORTEST, math.floor(generator.normal(centre, _DEVIATION)))
 
 
 def mean_length(steps: int) -> float:
     """The expectation of these lengths: 5 + sum over k > 5 of P(length >= k)."""
-    lengths = np.arange(_SHORTEST + 1, steps + 12 * round(_DEVIATION))
+    lengths = np.arange(SHORTEST + 1, steps + 12 * round(_DEVIATION))
     usual, short = (
         sum(0.5 * math.erfc((k - centre) / (_DEVIATION * math.sqrt(2))) for k in lengths.tolist())
         for centre in (steps, steps / 2)
     )
-    return _SHORTEST + _USUAL * usual + (1 - _USUAL) * short
+    return SHORTEST + _USUAL * usual + (1 - _USUAL) * short
