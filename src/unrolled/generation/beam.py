@@ -250,9 +250,7 @@ class _Search(Generic[S]):
         if len(self.found) < self.n_best:
             return False
         scores = sorted((leaf.score for leaf in self.found), reverse=True)
-        best = (
-            max(self.tree.log_probabilities[node] for node in self.alive)
-        )
+        best = max(self.tree.log_probabilities[node] for node in self.alive)
         return scores[self.n_best - 1] >= best / math.pow(self.length, self.length_penalty)
 
     def _order(self, leaf: Leaf) -> tuple[bool, float]:
