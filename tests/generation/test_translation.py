@@ -121,6 +121,15 @@ def test_what_is_drawn_depends_on_the_seed():
     assert all(len({one.text for one in some}) == 1 for some in few)
 
 
+def test_texts_are_drawn_with_numbers_of_their_own():
+    model = made()
+    with torch.no_grad():
+        model.source_embedding.weight.zero_()  # now all texts of a length mean the same
+    first, other = translate(model, ["abc", "hgf"], n_best=5, temperature=1.0, seed=1)
+    assert [one.symbols for one in first] != [one.symbols for one in other]
+    assert len({one.symbols for one in first}) > 1
+
+
 def test_the_model_is_left_as_it_was():
     model = made(dropout=0.5).train()
     first = translate(model, TEXTS)
