@@ -90,7 +90,7 @@ def test_fit_again_with_other_data():
 def test_the_history_holds_the_validations():
     model = SequenceClassifier(hidden_size=4, epochs=3, batch=9, validate_every=5).fit(*waves())
     assert [row["update"] for row in model.history_] == [0, 5, 10, 15]
-    names = {"update", "seconds", "train", "validation", "best", "accuracy"}
+    names = {"update", "seconds", "train", "validation", "best", "accuracy", "averaged"}
     assert all(set(row) == names for row in model.history_)
     assert model.history_[0]["train"] is None and all(0 <= row["accuracy"] <= 1 for row in model.history_)
     assert model.outcome_.reason == "finished" and model.outcome_.updates == 15
