@@ -115,8 +115,8 @@ TASKS = {
         "98 % exact",
         5,
         dialogue,
-        model={"hidden": 128, "embedding": 64},
-        training={"patience": 1000},
+        model={"hidden": 128, "embedding": 128},
+        training={"smoothing": 0.0, "learning_rate": 0.005, "patience": 1000},
     ),
     "reversal": Task(
         "20 digits reversed", "99 % exact", 5, digits("reversal"), model=_SMALL, training=_EXACT
