@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from unrolled import cells, equations
+    from unrolled.data.vocabulary import Vocabulary
     from unrolled.equations import Cell, cell
     from unrolled.estimators.classifier import SequenceClassifier
     from unrolled.estimators.forecaster import SequenceForecaster
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from unrolled.layers.torch_compatible_cells import GRUCell, LSTMCell, RNNCell
     from unrolled.models import LanguageModel, load_model
     from unrolled.models.classifier import Classifier
+    from unrolled.models.encoder_decoder import EncoderDecoder
     from unrolled.models.forecaster import Forecaster
+    from unrolled.models.music import MusicModel
     from unrolled.models.tagger import Tagger
 
 __version__ = "0.1.0"
@@ -31,10 +34,12 @@ __all__ = [
     "RNN",
     "Cell",
     "Classifier",
+    "EncoderDecoder",
     "Forecaster",
     "GRUCell",
     "LSTMCell",
     "LanguageModel",
+    "MusicModel",
     "RNNCell",
     "Ragged",
     "Recurrent",
@@ -46,6 +51,7 @@ __all__ = [
     "SequenceTagger",
     "State",
     "Tagger",
+    "Vocabulary",
     "__version__",
     "cell",
     "cells",
@@ -73,7 +79,10 @@ _HOMES = {
     "LanguageModel": "unrolled.models",
     "load_model": "unrolled.models",
     "Classifier": "unrolled.models.classifier",
+    "EncoderDecoder": "unrolled.models.encoder_decoder",
     "Forecaster": "unrolled.models.forecaster",
+    "MusicModel": "unrolled.models.music",
+    "Vocabulary": "unrolled.data.vocabulary",
     "Tagger": "unrolled.models.tagger",
     "SequenceClassifier": "unrolled.estimators.classifier",
     "SequenceForecaster": "unrolled.estimators.forecaster",
