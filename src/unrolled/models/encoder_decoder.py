@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
@@ -24,7 +25,8 @@ from unrolled.models.kept import Kept, check_no_statics
 from unrolled.models.output import Output
 
 CONDITIONS = ("attention", "context", "state")
-_SMALL = 0.1
+_START = 4.0
+"""Embedded symbols begin with about this length over the root of 3: much shorter ones are learned from slowly."""
 
 
 @dataclass(frozen=True)
@@ -317,8 +319,9 @@ def _handed(state: State) -> State:
 
 def _embedding(symbols: int, size: int) -> nn.Embedding:
     found = nn.Embedding(symbols, size)
-    # An output layer, which the target's may be as well, starts smaller than torch starts embeddings.
-    nn.init.uniform_(found.weight, -_SMALL, _SMALL)
+    # Smaller than torch's, for the target's may be the output layer as well.
+    bound = _START / math.sqrt(size)
+    nn.init.uniform_(found.weight, -bound, bound)
     return found
 
 
