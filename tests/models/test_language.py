@@ -100,3 +100,12 @@ def test_dropout_between_layers_needs_two_of_them():
     assert build(num_layers=2, dropouts=Dropouts(between=0.2)).dropouts.between == 0.2
     with pytest.raises(SettingError, match=r"between layers, and there is one, got 0\.2"):
         build(dropouts=Dropouts(between=0.2))
+
+
+def test_a_tied_embedding_begins_short_enough_for_an_output_layer():
+    vocabulary = Vocabulary.from_text(["".join(map(chr, range(65, 365)))])
+    tied = LanguageModel(vocabulary, "gru", 64, embedding_size=64, tied=True)
+    plain = LanguageModel(vocabulary, "gru", 64, embedding_size=64)
+    lengths = tied.embedding.weight.norm(dim=1).mean(), plain.embedding.weight.norm(dim=1).mean()
+    assert lengths[0].item() == pytest.approx(4 / 3**0.5, rel=0.05) and lengths[1].item() > 7
+    assert tied.output.weight is tied.embedding.weight

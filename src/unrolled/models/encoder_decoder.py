@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
@@ -21,12 +20,11 @@ from unrolled.layers.context import CONTEXT, with_context
 from unrolled.layers.ragged import Ragged
 from unrolled.layers.recurrent import Recurrent
 from unrolled.layers.state import CellState, State
+from unrolled.models.embedding import tied_embedding
 from unrolled.models.kept import Kept, check_no_statics
 from unrolled.models.output import Output
 
 CONDITIONS = ("attention", "context", "state")
-_START = 4.0
-"""Embedded symbols begin with about this length over the root of 3: much shorter ones are learned from slowly."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +132,8 @@ class EncoderDecoder(Kept):
             "tied": tied,
             "dropout": dropout,
         }
-        self.source_embedding = _embedding(len(source), embedding_size)
-        self.target_embedding = _embedding(len(target), embedding_size)
+        self.source_embedding = tied_embedding(len(source), embedding_size)
+        self.target_embedding = tied_embedding(len(target), embedding_size)
         self.encoder = self._layers(self.cell, bidirectional, "sum" if attention == "dot" else "concat")
         if not bridge:
             _check_handed(self.encoder, self.cell, self.decoder_cell)
@@ -315,14 +313,6 @@ def _final(state: State) -> list[Tensor]:
 def _handed(state: State) -> State:
     """The same values for another layer, whose clock begins now."""
     return State([CellState(cell.values, torch.zeros_like(cell.clock)) for cell in state.cells])
-
-
-def _embedding(symbols: int, size: int) -> nn.Embedding:
-    found = nn.Embedding(symbols, size)
-    # Smaller than torch's, for the target's may be the output layer as well.
-    bound = _START / math.sqrt(size)
-    nn.init.uniform_(found.weight, -bound, bound)
-    return found
 
 
 def _check(sizes: Mapping[str, int], condition: str, attention: str | None, dropout: float) -> None:

@@ -16,11 +16,10 @@ from unrolled.equations import Cell
 from unrolled.errors import SettingError
 from unrolled.layers.recurrent import Recurrent
 from unrolled.layers.state import State
+from unrolled.models.embedding import tied_embedding
 from unrolled.models.kept import Kept, check_no_statics
 from unrolled.models.language_dropouts import NOTHING_DROPPED, Dropouts
 from unrolled.models.output import Output
-
-_TIED_START = 0.1
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,10 @@ class LanguageModel(Kept):
         self.tied, self.projection, self.adaptive = tied, projection, tuple(adaptive)
         self.cell = find(cell) if isinstance(cell, str) else cell
         check_no_statics(self.cell, "language model")
-        self.embedding = None if embedding_size is None else nn.Embedding(len(vocabulary), embedding_size)
+        self.embedding = None
+        if embedding_size is not None:
+            make = tied_embedding if tied else nn.Embedding
+            self.embedding = make(len(vocabulary), embedding_size)
         self.recurrent = Recurrent(
             self.cell,
             embedding_size or len(vocabulary),
@@ -114,8 +116,6 @@ class LanguageModel(Kept):
     def _output_layer(self) -> Output:
         weight = None
         if self.tied and self.embedding is not None:
-            # An output layer starts smaller than torch starts embeddings.
-            nn.init.uniform_(self.embedding.weight, -_TIED_START, _TIED_START)
             weight = self.embedding.get_parameter("weight")
         return Output(
             self.recurrent.output_size,
