@@ -34,10 +34,6 @@ _WINDOW = 1024
 DYNAMIC_WINDOW = 64
 """Symbols between two steps of dynamic evaluation, if nothing else is said."""
 
-_ORDERS = {"character": 7, "byte": 7, "word": 4}
-_ORDER = 5
-"""Highest order of the counts, by unit and of all others."""
-
 
 @dataclass(frozen=True)
 class Dynamic:
@@ -216,8 +212,7 @@ def _floor(
     training, note = training_symbols(vocabulary, run)
     if training is None:
         return "none", {}, [note]
-    highest = _ORDERS.get(vocabulary.unit, _ORDER)
-    nats = WittenBell(training, highest, len(vocabulary)).nats(tokens, [END])
+    nats = WittenBell(training, highest_order(vocabulary.unit), len(vocabulary)).nats(tokens, [END])
     order = int(nats.argmin())
     named = f"counts, Witten-Bell of order {order}"
     return named, figures(float(nats[order]) * tally.symbols, tally, vocabulary), [note]

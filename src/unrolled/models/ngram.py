@@ -171,6 +171,11 @@ def best_order(
     return best, float(found[best])
 
 
+def highest_order(unit: str) -> int:
+    """How many symbols before each one are worth counting: many of short symbols, few of long ones."""
+    return {"character": 7, "byte": 7, "word": 4}.get(unit, 5)
+
+
 def counting_floor(
     training: ArrayLike, validation: ArrayLike, size: int, orders: Iterable[int] = range(8)
 ) -> tuple[int, float]:

@@ -22,7 +22,7 @@ from unrolled.inspection.spectrum import spectrum_probe
 from unrolled.layers.growth import is_small, signal_growth
 from unrolled.models.language import LanguageModel
 from unrolled.models.language_dropouts import Dropouts
-from unrolled.models.ngram import counting_floor
+from unrolled.models.ngram import counting_floor, highest_order
 from unrolled.training.events import Outcome, Prepared, Report
 from unrolled.training.fit import fit
 from unrolled.training.objectives import NextSymbol, perplexity
@@ -39,9 +39,6 @@ _LOOKED_AT = 20
 
 _ROW, _ROWS = 1024, 64
 """Validation runs in rows of at least `_ROW` symbols, at most `_ROWS` of them: one row would be slow."""
-
-_ORDERS = {"character": range(3, 8), "byte": range(3, 8)}
-"""Orders of counting that are tried, by unit; of longer symbols shorter contexts are enough."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +215,7 @@ def _amount(text: EncodedText) -> str:
 
 def _floor(text: EncodedText, objective: NextSymbol) -> str:
     """What counting reaches on the validation text: a network that is not better has learned little."""
-    orders = _ORDERS.get(text.vocabulary.unit, range(1, 5))
+    orders = range(highest_order(text.vocabulary.unit) + 1)
     order, nats = counting_floor(text.training, text.validation, len(text.vocabulary), orders)
     figure = f"{nats * objective.scale:.3f} {objective.unit}"
     if objective.tells_perplexity:
