@@ -26,7 +26,7 @@ from unrolled.errors import DataError, SettingError, UnrolledError
 from unrolled.inspection.evaluation import Evaluation
 from unrolled.inspection.reading import evaluating
 from unrolled.models.language import LanguageModel
-from unrolled.models.ngram import MOST_COUNTED, WittenBell
+from unrolled.models.ngram import MOST_COUNTED, WittenBell, highest_order
 
 _WINDOW = 1024
 """Symbols run together where nothing is learned from them; the result does not depend on it."""
