@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from unrolled.cli import main
-from unrolled.cli.sample import shown
+from unrolled.cli.sample import shown, warn_unseen
 from unrolled.data.music_events import EventVocabulary
 from unrolled.data.units.byte_pairs import BytePairs
 from unrolled.data.units.bytes import Bytes
@@ -370,3 +370,10 @@ def test_options_of_text_are_refused_for_music(refused, events, option):
     assert refused("sample", events[0], option) == (
         f"{name}: {events[0]} writes music, and this is for text; leave it out"
     )
+
+
+def test_of_many_unseen_pieces_some_are_named(capsys):
+    warn_unseen("the text", [f"w{i}" for i in range(2025)], "word")
+    told = capsys.readouterr().err
+    assert told.startswith("unrolled: the text has words this model has never seen, read as <unk>: 'w0' 'w1' ")
+    assert told.endswith("'w19' and 2,005 more\n")

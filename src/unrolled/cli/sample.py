@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _RULE = 72
 _OF_MUSIC = {"--length", "--number", "--seed", "--json", "--temperature"}
 
+_NAMED = 20
+"""So many unseen pieces are named."""
+
 
 def sample(
     run: Path,
@@ -224,9 +227,11 @@ def shown(text: str) -> str:
 
 def warn_unseen(what: str, unseen: Iterable[str], unit: str = "character") -> None:
     """Say on standard error which pieces are read as `<unk>`."""
-    listed = " ".join(ascii(piece) if not piece.isprintable() else repr(piece) for piece in unseen)
-    if listed:
+    pieces = list(unseen)
+    listed = " ".join(ascii(one) if not one.isprintable() else repr(one) for one in pieces[:_NAMED])
+    if pieces:
+        more = f" and {len(pieces) - _NAMED:,} more" if len(pieces) > _NAMED else ""
         print(
-            f"unrolled: {what} has {unit}s this model has never seen, read as <unk>: {listed}",
+            f"unrolled: {what} has {unit}s this model has never seen, read as <unk>: {listed}{more}",
             file=sys.stderr,
         )
