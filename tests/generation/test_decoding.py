@@ -58,7 +58,10 @@ def by_loop(model, source, width, longest, n_best, penalty, unknown):
         every.sort(key=lambda one: -one[1])
         found += [(*one, True) for one in every[:width] if one[0][-1] == END]
         alive = [one for one in every if one[0][-1] != END][:width]
-        if len(found) >= width or not alive:
+        scores = sorted((total / len(symbols) ** penalty for symbols, total, _ in found), reverse=True)
+        if not alive or (
+            len(found) >= width and scores[n_best - 1] >= alive[0][1] / len(alive[0][0]) ** penalty
+        ):
             break
     else:
         found += [(*one, False) for one in alive]

@@ -166,6 +166,8 @@ SETTINGS = {
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_a_text_is_the_same_whatever_the_number(settings):
     model = model_of("abcdefgh", **settings)
+    if model.tied:  # untrained, it would read every symbol as the next one
+        model.embedding.weight.data *= 0.1
     everything = samples(model, "abc", number=19, length=30, seed=5)
     assert len(set(everything)) > 5
     assert len({len(text) for text in everything}) > 3, "rows must end at different times"

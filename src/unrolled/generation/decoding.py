@@ -173,9 +173,10 @@ class Decoding:
 
         score = log P / n^length_penalty,    n with the `<eos>`
 
-    A source is done when `chooser.width` outputs of it have ended, when none that goes on can still become one of its
-    `n_best`, or at its longest length. Outputs cut off there come after those that ended. What was read is never read
-    again: each step reads one symbol of every beginning, all sources in one batch, and those that are done leave it.
+    A source is done when none that goes on can still become one of its `n_best`; when `chooser.width` outputs have
+    ended and none that goes on is better by now; or at its longest length. Outputs cut off there come after those that
+    ended. What was read is never read again: each step reads one symbol of every beginning, all sources in one batch,
+    and those that are done leave it.
 
     Args:
         model: the encoder-decoder.
@@ -236,7 +237,7 @@ class Decoding:
                 found.append(self._leaf(number - 1, row, value, number, True))
         totals = self.steps[-1].totals[self.steps[-1].places[source]]
         best = max(totals)
-        if len(found) >= self.chooser.width or best == -math.inf or self._is_settled(source, best):
+        if best == -math.inf or self._is_settled(source, best):
             return False
         if number < self.longest[source]:
             return True
@@ -249,12 +250,17 @@ class Decoding:
         return _Leaf(step, row, value, value / math.pow(n, self.length_penalty), ended)
 
     def _is_settled(self, source: int, best: float) -> bool:
-        """Whether enough outputs are found, and none of those that go on can become better."""
+        """Whether enough outputs are found, and none of those that go on can become better, or is by now.
+
+        So many as the beam is wide are not enough by themselves: where a model is sure, they may all be unlikely ends
+        of the one that goes on.
+        """
         found = self.leaves[source]
         if len(found) < self.n_best:
             return False
-        scores = sorted((leaf.score for leaf in found), reverse=True)
-        return scores[self.n_best - 1] >= best / math.pow(self.longest[source], self.length_penalty)
+        worst = sorted((leaf.score for leaf in found), reverse=True)[self.n_best - 1]
+        n = len(self.steps) if len(found) >= self.chooser.width else self.longest[source]
+        return worst >= best / math.pow(n, self.length_penalty)
 
     # --- read back -------------------------------------------------------------------------------
 

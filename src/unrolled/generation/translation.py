@@ -60,9 +60,10 @@ def translate(
         score = log P(y_1 ... y_n | text) / n^length_penalty
 
     Beam search: at every step the `width` likeliest beginnings are kept, and an output is found when its `<eos>` is
-    among the `width` likeliest continuations of all. A text is done when `width` outputs are found or none can become
-    better; width 1 is greedy. With a temperature, top-k or top-p the `n_best` outputs are drawn instead (`Filters`);
-    what is drawn for a text depends on the text and the seed, not on the texts beside it.
+    among the `width` likeliest continuations of all. A text is done when none can become better, or `width` outputs
+    are found and none that goes on is better by now; width 1 is greedy. With a temperature, top-k or top-p the `n_best`
+    outputs are drawn instead (`Filters`); what is drawn for a text depends on the text and the seed, not on the texts
+    beside it.
 
     A model with attention may write `<unk>`, which is replaced by the piece of the text that it attends to most (Luong
     et al. 2015, arXiv:1508.04025): a copied name. Without attention, without `copy_unknown`, and for vocabularies of
@@ -87,7 +88,7 @@ def translate(
         >>> letters = Vocabulary.from_text(["hola"])
         >>> model = EncoderDecoder(letters, letters, hidden_size=8, embedding_size=4)
         >>> found = translate(model, ["hola", "lo"], n_best=2, maximum=3)
-        >>> [len(one) for one in found], found[0][0].score >= found[0][1].score
+        >>> [len(one) for one in found], found[0][0].ended >= found[0][1].ended
         ([2, 2], True)
         >>> found[0][0].alignment.shape == (len(found[0][0].symbols), 4)
         True
