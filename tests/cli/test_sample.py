@@ -375,5 +375,7 @@ def test_options_of_text_are_refused_for_music(refused, events, option):
 def test_of_many_unseen_pieces_some_are_named(capsys):
     warn_unseen("the text", [f"w{i}" for i in range(2025)], "word")
     told = capsys.readouterr().err
-    assert told.startswith("unrolled: the text has words this model has never seen, read as <unk>: 'w0' 'w1' ")
+    assert told.startswith(
+        "unrolled: the text has words this model has never seen, read as <unk>: 'w0' 'w1' "
+    )
     assert told.endswith("'w19' and 2,005 more\n")
