@@ -65,10 +65,14 @@ def _best(model: EncoderDecoder, text: str, width: int, maximum: int | None) -> 
             elif symbol != END and len(alive) < width:
                 alive.append(beginning)
                 kept.append(row)
-        if len(found) >= width:
+        if not alive or (len(found) >= width and max(map(_score, found)) >= _score(alive[0])):
             break
         state, last = state.rows(kept), [symbols[-1] for symbols, _ in alive]
-    return max(found or alive, key=lambda one: one[1] / len(one[0]))[0]
+    return max(found or alive, key=_score)[0]
+
+
+def _score(one: Beginning) -> float:
+    return one[1] / len(one[0])
 
 
 def drawn_model(symbols: int, hidden: int, condition: str, seed: int = 0) -> EncoderDecoder:
