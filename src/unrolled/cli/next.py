@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from unrolled.cli.options import Switch, Whole
-from unrolled.cli.sample import shown, warn_unseen
+from unrolled.cli.sample import visible, warn_unseen
 
 if TYPE_CHECKING:
     from unrolled.generation.following import Continuations
@@ -82,7 +82,7 @@ def next_command(
 def _print_bars(found: Continuations) -> None:
     from rich.cells import cell_len, set_cell_size
 
-    names = [_visible(name) for name, _ in found]
+    names = [visible(name) for name, _ in found]
     width = max(map(cell_len, names), default=0)
     for name, (_, p) in zip(names, found, strict=True):
         bar = _bar(p / found[0][1]) if found[0][1] else ""
@@ -93,10 +93,3 @@ def _bar(share: float) -> str:
     """A bar in eighths of a place."""
     eighths = round(share * _BAR * 8)
     return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
-
-
-def _visible(text: str) -> str:
-    """Blanks and control characters so that a person can see them."""
-    if text.isspace() and text.strip("\n\t"):
-        return "\N{OPEN BOX}" * len(text)
-    return shown("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))

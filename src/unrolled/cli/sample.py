@@ -225,6 +225,13 @@ def shown(text: str) -> str:
     )
 
 
+def visible(text: str) -> str:
+    """A piece of text so that a person can see its blanks and control characters."""
+    if text.isspace() and text.strip("\n\t"):
+        return "\N{OPEN BOX}" * len(text)
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def warn_unseen(what: str, unseen: Iterable[str], unit: str = "character") -> None:
     """Say on standard error which pieces are read as `<unk>`."""
     pieces = list(unseen)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from unrolled.cli.options import Switch
-from unrolled.cli.sample import shown, warn_unseen
+from unrolled.cli.sample import shown, visible, warn_unseen
 from unrolled.cli.waiting import counting
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _parting(comparison: Comparison, number: int) -> str:
 
 
 def _side(symbol: Symbol | None) -> str:
-    return "nothing more" if symbol is None else f"{_visible(symbol[0])!r} ({100 * symbol[1]:.3g}%)"
+    return "nothing more" if symbol is None else f"{visible(symbol[0])!r} ({100 * symbol[1]:.3g}%)"
 
 
 def _symbols(one: Score, width: int, parted: set[int]) -> Any:
@@ -166,7 +166,7 @@ def _symbols(one: Score, width: int, parted: set[int]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    pieces = [_visible(symbol)[:_WIDEST] for symbol, _ in one.symbols]
+    pieces = [visible(symbol)[:_WIDEST] for symbol, _ in one.symbols]
     column = max(6, *map(cell_len, pieces)) + 2
     across = max(1, (width - 2) // column)
     grid = Table.grid(padding=(0, 1), collapse_padding=True)
@@ -177,12 +177,6 @@ def _symbols(one: Score, width: int, parted: set[int]) -> Any:
         chances = (f"{100 * one.symbols[i][1]:5.1f}%" for i in places)
         grid.add_row("", *(Text(chance, justify="right", style="dim") for chance in chances))
     return grid
-
-
-def _visible(symbol: str) -> str:
-    if symbol == " ":
-        return "\N{OPEN BOX}"
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in symbol)
 
 
 def _as_dict(one: Score, likeliest: Score) -> dict[str, Any]:

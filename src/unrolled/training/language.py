@@ -40,6 +40,9 @@ _LOOKED_AT = 20
 _ROW, _ROWS = 1024, 64
 """Validation runs in rows of at least `_ROW` symbols, at most `_ROWS` of them: one row would be slow."""
 
+_BY_CODE = ("character", "byte", "event")
+"""Units whose symbols do not stand in the order of their frequency."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -81,7 +84,6 @@ def train_language_model(
     cell = find(model.cell)
     text = encode_corpus(paths, data)
     _check_length(text, training)
-    _check_order(text.vocabulary, model)
     network = _first_model(text.vocabulary, cell, model, data.carried, training.seed)
     objective = NextSymbol(
         network,
@@ -112,6 +114,45 @@ def _breaks(vocabulary: Vocabulary) -> tuple[int, ...]:
     return (END, *found)
 
 
+def language_model(
+    vocabulary: Vocabulary, cell: Cell, settings: ModelSettings, carry: bool = False
+) -> LanguageModel:
+    """A model as it is set, its weights drawn from torch's seed.
+
+    Raises:
+        SettingError: `adaptive` where symbols are not in the order of their frequency.
+    """
+    if settings.adaptive is not None and vocabulary.unit in _BY_CODE:
+        raise SettingError(
+            f"--adaptive groups symbols by how frequent they are, and {vocabulary.unit}s stand in the order of their "
+            "codes; leave it out, or use --unit word or bpe"
+        )
+    return LanguageModel(
+        vocabulary,
+        cell,
+        settings.hidden,
+        settings.layers,
+        settings.embedding,
+        initialise=settings.initialise,
+        tied=settings.tied,
+        projection=settings.projection,
+        adaptive=settings.cutoffs,
+        carry=carry,
+        dropouts=dropouts_of(settings),
+    )
+
+
+def dropouts_of(settings: ModelSettings) -> Dropouts:
+    """What a model drops while it trains."""
+    return Dropouts(
+        settings.dropout_embedding,
+        settings.dropout_input,
+        settings.dropout,
+        settings.dropout_output,
+        settings.dropconnect,
+    )
+
+
 def _first_model(
     vocabulary: Vocabulary, cell: Cell, settings: ModelSettings, carry: bool, seed: int
 ) -> LanguageModel:
@@ -119,25 +160,7 @@ def _first_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return LanguageModel(
-                vocabulary,
-                cell,
-                settings.hidden,
-                settings.layers,
-                settings.embedding,
-                initialise=settings.initialise,
-                tied=settings.tied,
-                projection=settings.projection,
-                adaptive=settings.cutoffs,
-                carry=carry,
-                dropouts=Dropouts(
-                    settings.dropout_embedding,
-                    settings.dropout_input,
-                    settings.dropout,
-                    settings.dropout_output,
-                    settings.dropconnect,
-                ),
-            )
+            return language_model(vocabulary, cell, settings, carry)
         except RuntimeError as error:
             if "memory" not in str(error):
                 raise
@@ -165,14 +188,6 @@ def _check_length(text: EncodedText, settings: FitSettings) -> None:
         f"the text has {counted(symbols, text.vocabulary.unit)} to train on, less than one window of --steps "
         f"{settings.steps} x --batch {settings.batch} = {needed}; use more text, or --steps {steps} --batch {batch}"
     )
-
-
-def _check_order(vocabulary: Vocabulary, settings: ModelSettings) -> None:
-    if settings.adaptive is not None and vocabulary.unit in ("character", "byte"):
-        raise SettingError(
-            f"--adaptive groups symbols by how frequent they are, and {vocabulary.unit}s stand in the order of their "
-            "codes; leave it out, or use --unit word or bpe"
-        )
 
 
 def _config(

@@ -28,10 +28,9 @@ from unrolled.inspection.music import LATER, as_batch, frame_scores, judged
 from unrolled.inspection.piano_roll import as_chords
 from unrolled.layers.ragged import Ragged
 from unrolled.models.language import LanguageModel
-from unrolled.models.language_dropouts import Dropouts
 from unrolled.models.music import MusicModel, before, key_losses
 from unrolled.training.events import Prepared, Report
-from unrolled.training.language import Run
+from unrolled.training.language import Run, dropouts_of, language_model
 from unrolled.training.music_settings import FRAME_DEFAULTS, MusicSettings, frame_course, with_defaults
 from unrolled.training.objectives import Judgement, NextSymbol, Unpenalised
 from unrolled.training.plan import counted, extent, planned
@@ -270,17 +269,6 @@ def _begins(frames: Any) -> Any:
     return found
 
 
-def dropouts_of(model: ModelSettings) -> Dropouts:
-    """What a model drops while it trains."""
-    return Dropouts(
-        model.dropout_embedding,
-        model.dropout_input,
-        model.dropout,
-        model.dropout_output,
-        model.dropconnect,
-    )
-
-
 def frame_task(
     music: Music, cell: Cell, settings: MusicSettings, model: ModelSettings, training: FitSettings
 ) -> Task:
@@ -337,18 +325,7 @@ def event_task(
     model, training = with_preset(model, training.preset), with_preset(training, training.preset)
     training.refuse(["probe"], "is for texts")
     vocabulary = EventVocabulary.for_keys(settings.low, settings.keys, settings.wait, music.grid)
-    network = LanguageModel(
-        vocabulary,
-        cell,
-        model.hidden,
-        model.layers,
-        model.embedding,
-        initialise=model.initialise,
-        tied=model.tied,
-        projection=model.projection,
-        adaptive=model.cutoffs,
-        dropouts=dropouts_of(model),
-    )
+    network = language_model(vocabulary, cell, model)
     events = len(events_of(vocabulary, music.pieces))
     if events < training.batch * training.steps:
         raise DataError(
