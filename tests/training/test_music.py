@@ -196,7 +196,9 @@ def test_options_that_mean_nothing_are_refused(path, tmp_path):
     ):
         with pytest.raises(SettingError, match=message):
             MusicSettings(**options)
-    with pytest.raises(SettingError, match=r"--adaptive groups .*, and events stand in the order of their codes"):
+    with pytest.raises(
+        SettingError, match=r"--adaptive groups .*, and events stand in the order of their codes"
+    ):
         trained([path], tmp_path, MusicSettings(kind="events", **KEYS), model=ModelSettings(adaptive="4"))
     with pytest.raises(DataError, match="less than one window of --steps 64 x --batch 64"):
         trained([path], tmp_path, MusicSettings(kind="events", **KEYS), training=FitSettings())
